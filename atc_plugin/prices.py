@@ -1,0 +1,152 @@
+"""The one door through which prices enter: float64 columns without NaN bars, and the way back onto the bars."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atc_plugin.containers import Container, unwrap
+
+T = TypeVar("T", bound=np.generic)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prices:
+    """Prices as the law takes them, one row a column, in memory of their own.
+
+    A bar where close or source is NaN is not a bar of that column: row c holds the bars it has at its front, in
+    order, and 1.0 behind them.
+    """
+
+    close: NDArray[np.float64]  # (columns, bars), C-contiguous
+    source: NDArray[np.float64]  # the same; the very same object where no source was given
+    counts: NDArray[np.int64]  # (columns,): how many bars a column has
+    valid: NDArray[np.bool_] | None  # (columns, bars): where they are; None where every bar is one
+    container: Container
+
+    @property
+    def labels(self) -> tuple[Hashable, ...]:
+        """Names of the columns; positions where there are none."""
+        return self.container.labels
+
+    def unpack(self, packed: NDArray[T], fill: Any) -> NDArray[T]:
+        """Values (columns, bars) placed back on their bars, `fill` elsewhere; `packed` itself where all are bars."""
+        if self.valid is None:
+            return packed
+        front = np.arange(packed.shape[1]) < self.counts[:, np.newaxis]
+        values = np.full(packed.shape, fill, dtype=packed.dtype)
+        values[self.valid] = packed[front]  # as many a row on either side, so each row gets its own
+        return values
+
+    def wrap(self, values: NDArray[Any]) -> Any:
+        """`values` (columns, bars) of any dtype as the type that came in, with its index, columns and names.
+
+        Shares the memory of `values` where the type can.
+        """
+        return self.container.wrap(values)
+
+
+def read_prices(close: object, source: object = None) -> Prices:
+    """Check close and source (default: close) and pack the bars of every column.
+
+    Raises TypeError for what are not prices, ValueError for values the law has no meaning for: an infinite price, a
+    zero close, no bars, an index that does not strictly increase, a source that does not align with close.
+    """
+    container, price = unwrap(close, "close")
+    _require_increasing(container, "close")
+    if source is None or source is close:
+        valid, lead = _bars(price, container, "close"), price
+    else:
+        origin, lead = unwrap(source, "source")
+        _require_alignment(container, origin)
+        _require_increasing(origin, "source")
+        valid = _bars(price, container, "close")
+        if (led := _bars(lead, origin, "source")) is not None:
+            valid = led if valid is None else valid & led
+    if not price.all():  # NaN counts as true
+        raise _bad_bar(price == 0, container, "close", "zero", "a close may be negative but not zero")
+    if valid is None:
+        return Prices(price, lead, np.full(len(price), price.shape[1], dtype=np.int64), None, container)
+    counts = np.count_nonzero(valid, axis=1).astype(np.int64, copy=False)
+    _pack(price, valid, counts)
+    if lead is not price:
+        _pack(lead, valid, counts)
+    return Prices(price, lead, counts, valid, container)
+
+
+def fingerprint(values: NDArray[np.float64]) -> str:
+    """xxh3-128 of the bytes of a C-contiguous float64 array, as 32 hexadecimal digits."""
+    from xxhash import xxh3_128_hexdigest
+
+    return xxh3_128_hexdigest(values.data)
+
+
+def _pack(values: NDArray[np.float64], valid: NDArray[np.bool_], counts: NDArray[np.int64]) -> None:
+    """Move the bars of each row to its front, in place: a second array of this size costs more than the loop."""
+    for row, is_bar, count in zip(values, valid, counts.tolist(), strict=True):
+        if count < row.size:
+            row[:count] = row[is_bar]
+            row[count:] = 1.0
+
+
+def _bars(values: NDArray[np.float64], container: Container, what: str) -> NDArray[np.bool_] | None:
+    """Where values are not NaN, None where none is; an infinite one is an error."""
+    finite = np.isfinite(values)
+    if finite.all():
+        return None
+    infinite = np.isinf(values)
+    if infinite.any():
+        raise _bad_bar(infinite, container, what, "infinite", "prices must be finite, NaN where there is no bar")
+    return finite
+
+
+def _bad_bar(bad: NDArray[np.bool_], container: Container, what: str, fault: str, rule: str) -> ValueError:
+    """The error that names the first bad bar of the first column that has one."""
+    column, bar = divmod(int(bad.argmax()), bad.shape[1])
+    return ValueError(f"{what}: {container.column(column)} is {fault} at {container.bar(bar)}; {rule}")
+
+
+def _require_increasing(container: Container, what: str) -> None:
+    index = container.index
+    if index is None:
+        return
+    flat = index.nlevels == 1  # pandas answers isna for these alone, and finds NaN in the others unordered
+    if index.is_monotonic_increasing and index.is_unique and not (flat and index.hasnans):
+        return
+    rule = "the index must increase strictly, without missing labels; sort it and drop duplicates first"
+    if flat and index.hasnans:
+        raise ValueError(f"{what}: the index has no label at {container.bar(int(index.isna().argmax()))}; {rule}")
+    for bar, (before, label) in enumerate(pairwise(index), start=1):
+        try:
+            fault = None if label > before else "repeats" if label == before else "goes back in"
+        except TypeError:
+            fault = "cannot be ordered after the one before in"
+        if fault is not None:
+            raise ValueError(f"{what}: {container.bar(bar)} {fault} the index; {rule}")
+    raise ValueError(f"{what}: the index does not increase in its own order; {rule}")
+
+
+def _require_alignment(close: Container, source: Container) -> None:
+    if source.shape != close.shape:
+        raise ValueError(
+            f"source: its shape is {source.shape} but close has {close.shape}; source needs the shape of close"
+        )
+    pairs = (("index", "bar", close.index, source.index), ("columns", "column", close.columns, source.columns))
+    for axis, place, ours, theirs in pairs:
+        if ours is None or theirs is None or ours is theirs or ours.equals(theirs):
+            continue
+        rule = f"two pandas objects need the same {axis}; reindex one, or pass a numpy array to go by position"
+        for position, (label, other) in enumerate(zip(ours, theirs, strict=True)):
+            if label != other:
+                raise ValueError(f"source: {place} {position} is {other!r} where close has {label!r}; {rule}")
+        raise ValueError(f"source: its {axis} has dtype {theirs.dtype} where close has {ours.dtype}; {rule}")
+    if close.kind == source.kind == "polars" and len(close.shape) == 2 and close.labels != source.labels:
+        raise ValueError(
+            f"source: its columns are {source.labels} where close has {close.labels}; "
+            "two polars frames need the same columns"
+        )
