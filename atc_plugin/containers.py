@@ -42,13 +42,22 @@ class Container:
 
     def bar(self, position: int) -> str:
         """A bar as messages name it: its position, and its index label where that says more."""
-        if self.index is None or (label := str(self.index[position])) == str(position):
+        if self.index is None or str(label := self.index[position]) == str(position):
             return f"bar {position}"
-        return f"bar {position} ({label.removesuffix(' 00:00:00')})"
+        levels = label if isinstance(label, tuple) else (label,)
+        return f"bar {position} ({', '.join(str(level).removesuffix(' 00:00:00') for level in levels)})"
 
     def wrap(self, values: NDArray[Any]) -> Any:
         """`values` (columns, bars) of any dtype as what came in; shares their memory where the type can."""
         return _WRITERS[self.kind, len(self.shape)](self, values)
+
+    def wrap_wide(self, values: NDArray[Any], names: tuple[Any, ...]) -> Any:
+        """`values` (columns, k, bars), k named series of each column, as the k-fold of what came in.
+
+        A Series becomes a frame of k columns; a frame one whose columns gain `names` as their last level (polars:
+        "column_name"); an array (bars, k) or (bars, columns, k), a list the same nested.
+        """
+        return _WIDE_WRITERS[self.kind, len(self.shape)](self, values, names)
 
 
 def unwrap(prices: object, what: str) -> tuple[Container, NDArray[np.float64]]:
@@ -72,14 +81,14 @@ def _unwrap_array(
     array: NDArray[Any], what: str, kind: Literal["array", "list"]
 ) -> tuple[Container, NDArray[np.float64]]:
     if array.ndim not in (1, 2):
-        raise ValueError(f"{what}: an {kind} of {array.ndim} dimensions is not a series of prices; allowed: {ALLOWED}")
+        raise ValueError(f"{what}: this {kind} has {array.ndim} dimensions; allowed: 1 (bars) or 2 (bars x columns)")
     _require_bars(array.shape, what)
     container = Container(kind, array.shape, (0,) if array.ndim == 1 else tuple(range(array.shape[1])))
     return container, _numbers(array, container, what)
 
 
 def _unwrap_list(rows: list[Any], what: str) -> tuple[Container, NDArray[np.float64]]:
-    """numpy would take a ragged list for one of objects, and a list of Series for one of bars: refused before."""
+    """A ragged list numpy would take for one of objects, a list of Series for one of bars: both refused before."""
     nested = [isinstance(row, (list, tuple)) for row in rows]
     leaves: Iterable[Any] = rows
     if any(nested):
@@ -117,7 +126,8 @@ def _unwrap_pandas_frame(frame: pd.DataFrame, what: str) -> tuple[Container, NDA
     columns = frame.columns
     container = Container("pandas", frame.shape, tuple(columns.tolist()), frame.index, columns)
     if all(isinstance(dtype, np.dtype) and dtype.kind in NUMERIC for dtype in set(frame.dtypes)):
-        return container, _numbers(frame.to_numpy(dtype=np.float64), container, what)
+        with np.errstate(all="ignore"):
+            return container, _numbers(frame.to_numpy(dtype=np.float64), container, what)
     rows = [_pandas_numbers(frame.iloc[:, c], container, what, c) for c in range(frame.shape[1])]
     return container, np.concatenate(rows)
 
@@ -175,8 +185,6 @@ def _numbers(array: NDArray[Any], container: Container, what: str, column: int =
         table = array.reshape(len(array), -1).T
         rows = [[_number(x, container, what, column + c, t) for t, x in enumerate(row)] for c, row in enumerate(table)]
         return np.array(rows, dtype=np.float64)
-    if array.dtype == np.float64:
-        return np.array(array.T, dtype=np.float64, order="C", ndmin=2)
     with np.errstate(all="ignore"):  # a long double may overflow: an infinity, refused by name later
         return np.array(array.T, dtype=np.float64, order="C", ndmin=2)
 
@@ -232,6 +240,44 @@ _WRITERS: dict[tuple[str, int], Callable[[Container, NDArray[Any]], Any]] = {
     ("array", 2): lambda _, values: values.T,
     ("list", 1): lambda _, values: values[0].tolist(),
     ("list", 2): lambda _, values: values.T.tolist(),
+}
+
+
+
+def _pandas_wide_series(container: Container, values: NDArray[Any], names: tuple[Any, ...]) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(values[0].T, index=container.index, columns=list(names), copy=False)
+
+
+def _pandas_wide_frame(container: Container, values: NDArray[Any], names: tuple[Any, ...]) -> Any:
+    import pandas as pd
+
+    columns = container.columns
+    assert columns is not None
+    tuples = [((*label,) if columns.nlevels > 1 else (label,)) + (name,) for label in columns for name in names]
+    wide = pd.MultiIndex.from_tuples(tuples, names=[*columns.names, None])
+    return pd.DataFrame(values.reshape(len(tuples), -1).T, index=container.index, columns=wide, copy=False)
+
+
+def _polars_wide(container: Container, values: NDArray[Any], names: tuple[Any, ...]) -> Any:
+    import polars as pl
+
+    flat = values.reshape(-1, values.shape[-1])
+    plain = len(container.shape) == 1
+    labels = [str(name) if plain else f"{label}_{name}" for label in container.labels for name in names]
+    return pl.DataFrame([pl.Series(label, row) for label, row in zip(labels, flat, strict=True)])
+
+
+_WIDE_WRITERS: dict[tuple[str, int], Callable[[Container, NDArray[Any], tuple[Any, ...]], Any]] = {
+    ("pandas", 1): _pandas_wide_series,
+    ("pandas", 2): _pandas_wide_frame,
+    ("polars", 1): _polars_wide,
+    ("polars", 2): _polars_wide,
+    ("array", 1): lambda _, values, names: values[0].T,
+    ("array", 2): lambda _, values, names: values.transpose(2, 0, 1),
+    ("list", 1): lambda _, values, names: values[0].T.tolist(),
+    ("list", 2): lambda _, values, names: values.transpose(2, 0, 1).tolist(),
 }
 
 _READERS: tuple[tuple[str, str, Callable[[Any, str], tuple[Container, NDArray[np.float64]]]], ...] = (

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import difflib
 import importlib
-import lzma
 import os
 import re
-import zipfile
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,17 +18,18 @@ from pandas.tseries.api import guess_datetime_format
 Source = str | os.PathLike[str]
 Moment = str | dt.date | np.datetime64
 
-DATE = ("date", "datetime", "timestamp", "time")  # in order of preference; names are compared as _plain makes them
+# Names as _plain makes them, the preferred first.
+DATE = ("date", "datetime", "timestamp", "time")
 SYMBOL = ("symbol", "ticker")
 CLOSE = ("adjclose", "adjustedclose", "close", "closelast", "last", "price")
 OTHER_FIELDS = ("open", "high", "low", "volume", "vol")
 MISSING = ("", "nan", "na", "n/a", "#n/a", "null", "none")
 
-_SUFFIX = re.compile(r"\.(parquet|pq|(csv|txt|tsv)(\.(gz|zip|bz2|xz))?|gz|zip|bz2|xz)$", re.IGNORECASE)
-_TICKER = re.compile(r"[\^A-Za-z0-9][\w.\-=^]{0,19}")
-_UNNAMED = re.compile(r"Unnamed: \d+")
+_KINDS = r"\.(parquet|pq|((csv|txt|tsv)\.)?(gz|zip|bz2|xz)|csv|txt|tsv)$"
+_SUFFIX = re.compile(_KINDS, re.IGNORECASE)
+_TICKER = re.compile(rf"(?!.*{_KINDS})[\^a-z0-9][\w.\-=^]{{0,19}}", re.IGNORECASE)
+_UNNAMED = re.compile(r"Unnamed: \d+")  # pandas' name for a column without one
 _YEAR_LAST = re.compile(r"\d{1,2}([/.-])\d{1,2}\1\d{4}(.*)")
-_UNREADABLE = (ValueError, EOFError, OSError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 
 
 def load_prices(
@@ -44,167 +41,271 @@ def load_prices(
     start: Moment | None = None,
     end: Moment | None = None,
 ) -> pd.DataFrame:
-    """Closing prices of one or more symbols.
+    r"""Closing prices of one or more symbols from files, or from yfinance.
 
     Args:
-        source: A file (.csv .txt .tsv, also as .gz .zip .bz2 .xz, split at comma, semicolon or tab; .parquet .pq), or,
-            where there is no such file, a ticker or comma-separated tickers for yfinance (daily bars, adjusted
-            closes, all history or from `start`), or a list of either: files first, then tickers, joined on all dates.
-            A file is one of
-            - one symbol (open, high, low, volume, close): its adjusted close, else its close, named after the file;
-            - long (a symbol or ticker column): the close of each symbol;
-            - wide: each column of numbers is a symbol; text columns without any number are left out;
-            - what yfinance writes, with two rows of names.
-        price: The column to take instead of the close; a wide file then is one symbol, named after the file.
-        date: The column of dates. By default the one called date, datetime, timestamp or time, else an unnamed
-            first column or the index, else the only one of dates. Numbers are YYYYMMDD or epoch seconds,
-            milliseconds, microseconds or nanoseconds, the last four only in a column named so or named here.
+        source: A file (.csv .txt .tsv, or these as .gz .zip .bz2 .xz, split at comma, semicolon or tab; .parquet .pq);
+            where there is none of that name, a ticker or comma-separated tickers, fetched by yfinance (daily adjusted
+            closes, all history or from `start`); or a list, joined on all dates, files before tickers. A file is
+            one symbol (open, high, low, close): its adjusted close, else its close, named after the file;
+            long (has a symbol or ticker column): the same of each symbol;
+            wide: each column of numbers is a symbol; or as yfinance writes it, with two rows of names.
+        price: The column to take instead of the close. A wide file then is one symbol, named after the file.
+        date: The column of dates; by default the one called date, datetime, timestamp or time, else an unnamed first
+            column or the index, else the only one of dates. Numbers are YYYYMMDD, or seconds (milli-, micro-,
+            nanoseconds) since 1970 in UTC.
         symbols: The symbols to keep, in this order; all by default.
-        start, end: First and last date, both kept; a text such as "2020-01" means all of that month.
+        start: First date, kept.
+        end: Last date, kept; "2020-01" is all of that month, "2020-01-02" all of that day.
 
     Returns:
-        Bars x symbols, float64, in the file's own currency, empty cells as NaN. The index is a DatetimeIndex named
-        "Date", increasing whichever way the file is sorted, with the file's time zone if it has one. Stamps of
-        several offsets become UTC; epoch numbers become UTC without a zone.
+        Bars x symbols, float64, in the file's own currency; empty cells are NaN. The index, a DatetimeIndex "Date", is
+        increasing whichever way the file is sorted, and keeps a time zone; stamps of several offsets become UTC.
 
     Raises:
         FileNotFoundError: There is no such file.
         ModuleNotFoundError: A ticker without yfinance, a parquet file without pyarrow.
-        ValueError: A file that cannot be read; no column of dates, or several; a date that cannot be read, reads both
-            ways (01/02/2020) or comes twice; no such column or symbol; a price that is not a number; no bars left.
-            Rows are counted from 1, without the header.
+        ValueError: A file that cannot be read; no column of dates, or several; a date that cannot be read, reads two
+            ways (01/02/2020) or comes twice; no such column or symbol; a price that is not a number, thousands
+            separators included; no bars left. Rows are counted from 1, without the header.
 
     Example:
         >>> import pathlib, tempfile
         >>> file = pathlib.Path(tempfile.mkdtemp(), "ACME.csv")
-        >>> _ = file.write_text("Date,Open,Close\\n2024-01-03,10,12.5\\n2024-01-02,9,10\\n")
-        >>> load_prices(file)
-                    ACME
-        Date            
-        2024-01-02  10.0
-        2024-01-03  12.5
+        >>> _ = file.write_text("Date,Open,Close\n2024-01-03,10,12.5\n2024-01-02,9,10\n")
+        >>> load_prices(file)["ACME"].tolist()
+        [10.0, 12.5]
     """
-    wanted = [symbols] if isinstance(symbols, str) else None if symbols is None else list(symbols)
     files: list[Path] = []
     tickers: list[str] = []
     for item in [source] if isinstance(source, (str, os.PathLike)) else source:
-        names = [] if Path(item).expanduser().exists() or not isinstance(item, str) else _tickers(item)
-        tickers += names
-        files += [] if names else [Path(item).expanduser()]
-    parts = [(str(file), _load_file(file, price, date, wanted)) for file in files]
-    if tickers:
-        parts.append(("yfinance", _fetch(list(dict.fromkeys(tickers)), price, start)))
-    frame, where = _join(parts), ", ".join(name for name, _ in parts)
-    for symbol in wanted or ():
-        _known(symbol, frame.columns, "symbol", where)
-    if wanted is not None:
+        file, names = Path(item).expanduser(), [name.strip() for name in str(item).split(",")]
+        if isinstance(item, str) and not file.exists() and all(map(_TICKER.fullmatch, names)):
+            tickers += names
+        else:
+            files.append(file)
+    if not files and not tickers:
+        raise ValueError("source names no file and no ticker")
+    wanted = [symbols] if isinstance(symbols, str) else list(symbols or ())
+    parts = [_load_file(file, price, date, wanted) for file in files]
+    parts += [_fetch(tickers, price, start)] if tickers else []
+    where = ", ".join([*map(str, files), *(["yfinance"] if tickers else [])])
+    if len({pd.DatetimeIndex(part.index).tz is None for part in parts}) > 1:
+        raise ValueError(f"{where}: some dates have a time zone, some have none")
+    frame = pd.concat(parts, axis=1).sort_index().rename_axis(index="Date", columns=None)
+    if not frame.columns.is_unique:
+        raise ValueError(f"{where}: symbol {frame.columns[frame.columns.duplicated()][0]!r} comes more than once")
+    if symbols is not None:
         if not wanted or len(set(wanted)) < len(wanted):
-            raise ValueError(f"symbols must name at least one symbol, each once, got {wanted}")
-        frame = frame[wanted]
-    return _between(frame, start, end, where)
-
-
-def _tickers(text: str) -> list[str]:
-    """The tickers a text stands for; none where it looks like a file's name."""
-    names = [name.strip() for name in text.split(",")]
-    looks = all(_TICKER.fullmatch(name) and not _SUFFIX.search(name) for name in names)
-    return [name.upper() for name in names] if looks else []  # as yfinance names its columns
+            raise ValueError(f"symbols must name at least one symbol, and each once, got {wanted}")
+        frame = frame[[_known(symbol, frame.columns, "symbol", where) for symbol in wanted]]
+    try:  # texts, because pandas takes "2020-01-02" as a whole day and a Timestamp as its first instant
+        cut = frame.loc[slice(*(None if moment is None else str(moment) for moment in (start, end)))]
+    except (TypeError, ValueError, KeyError) as error:
+        raise ValueError(f"{where}: start={start!r}, end={end!r}: {error}") from error
+    if cut.empty:
+        raise ValueError(f"{where}: no bars from {start} to {end}; there are {frame.index[0]} to {frame.index[-1]}")
+    return cut
 
 
 def _fetch(tickers: list[str], price: str | None, start: Moment | None) -> pd.DataFrame:
     try:
         yfinance: Any = importlib.import_module("yfinance")
     except ImportError as error:
-        raise ModuleNotFoundError(
-            f"no file named {', '.join(tickers)}; to fetch tickers instead: pip install yfinance", name="yfinance"
-        ) from error
-    # `end` is exclusive there and ignored without `start` by older versions: _between cuts it.
-    span = {"period": "max"} if start is None else {"start": f"{_moment(start, 'start'):%Y-%m-%d}"}
+        text = f"no file called {', '.join(tickers)}; if this is a ticker: pip install yfinance"
+        raise ModuleNotFoundError(text, name="yfinance") from error
+    tickers = list(dict.fromkeys(ticker.upper() for ticker in tickers))  # as yfinance names its columns
+    # The end is cut later: yfinance excludes it, and some versions ignore it without a start.
+    span = {"period": "max"} if start is None else {"start": str(pd.Timestamp(start).date())}
     frame: pd.DataFrame | None = yfinance.download(tickers, auto_adjust=True, progress=False, **span)
-    if frame is None or frame.empty:
-        raise ValueError(f"yfinance has no prices of {', '.join(tickers)}")
-    if isinstance(frame.columns, pd.MultiIndex):
-        frame = _one_field(frame, price, "yfinance")
-    else:  # older versions, for one ticker
-        frame = frame[[_price_column(list(frame.columns), price, "yfinance")]].set_axis(tickers, axis=1)
-    empty = [ticker for ticker in tickers if ticker not in frame or frame[ticker].isna().all()]
-    if empty:
-        raise ValueError(f"yfinance has no prices of {', '.join(empty)}")
-    return _sorted(frame[tickers].astype(np.float64), "yfinance")
+    closes = pd.DataFrame() if frame is None or frame.empty else _one_field(frame, price, "yfinance")
+    if len(tickers) == len(closes.columns) == 1:  # some versions return the fields alone
+        closes.columns = pd.Index(tickers)
+    if none := [ticker for ticker in tickers if ticker not in closes or closes[ticker].isna().all()]:
+        raise ValueError(f"no file called {', '.join(none)}, and yfinance has no such prices")
+    return closes[tickers].astype("float64")
 
 
-def _load_file(file: Path, price: str | None, date: str | None, wanted: list[str] | None) -> pd.DataFrame:
+def _load_file(file: Path, price: str | None, date: str | None, wanted: list[str]) -> pd.DataFrame:
     frame = _read(file)
-    if isinstance(frame.columns, pd.MultiIndex):
+    if stacked := isinstance(frame.columns, pd.MultiIndex):
         frame, price = _one_field(frame, price, file), None
     if not isinstance(frame.index, pd.RangeIndex):
         frame.index.names = [f"Unnamed: {i}" if name is None else name for i, name in enumerate(frame.index.names)]
-        frame = frame.reset_index()
-    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
+        frame = frame.reset_index(drop=set(frame.index.names) <= set(frame.columns))
     if frame.empty:
         raise ValueError(f"{file}: no rows")
+    frame.columns = pd.Index([str(name).strip() for name in frame.columns])
     name, dates = _date_column(frame, date, file)
-    frame = frame.drop(columns=[c for c in frame.columns if c == name or _UNNAMED.fullmatch(c)])
-    labels = list(frame.columns)
-    plain = [_plain(label) for label in labels]
-
-    ticker = next((label for label in labels if _plain(label) in SYMBOL), None)
-    if ticker is not None:
-        column = _price_column(labels, price, file)
-        long = pd.DataFrame({"date": dates, "symbol": frame[ticker].map(lambda cell: str(cell).strip())})
-        long["close"] = _numbers(frame[column], column, dates, file)
-        _unique(dates, file, long["symbol"])
-        wide = long.pivot(index="date", columns="symbol", values="close")[list(long["symbol"].unique())]
-        return _sorted(wide, file)
-    # A close alone is not enough: LOW and OPEN are tickers too, so a wide file may hold them.
-    one = set(plain) <= {*CLOSE, *OTHER_FIELDS} or (set(plain) & {*CLOSE} and set(plain) & {*OTHER_FIELDS})
-    if labels and (price is not None or one):
-        column = _price_column(labels, price, file)
-        prices = {_SUFFIX.sub("", file.name): _numbers(frame[column], column, dates, file)}
-    else:
-        used = [label for label in labels if _holds_numbers(frame[label]) or label in (wanted or ())]
-        # A bad cell in a symbol nobody asked for is no reason to fail.
-        used = [label for label in used if not wanted or label in wanted] or used
-        prices = {label: _numbers(frame[label], label, dates, file) for label in used}
-    if not prices:
-        raise ValueError(f"{file}: no column of numbers; {_listed(labels)}")
-    return _sorted(pd.DataFrame(prices, index=dates), file)
+    frame = frame.set_axis(dates).drop(columns=[c for c in frame.columns if c == name or _UNNAMED.fullmatch(c)])
+    labels: list[str] = frame.columns.tolist()
+    symbol = next((label for label in labels if _plain(label) in SYMBOL), None)
+    owners = frame[symbol].fillna("").astype(str).str.strip() if symbol else pd.Series("", dates)
+    if symbol and not owners.all():
+        raise ValueError(f"{file}: column {symbol!r}, row {int((owners == '').argmax()) + 1}: no symbol")
+    keys = pd.DataFrame({"date": dates, "symbol": owners.to_numpy()})
+    if (again := keys.duplicated()).any():
+        rows = np.flatnonzero((keys == keys[again].iloc[0]).all(axis=1)) + 1
+        first = " ".join(map(str, keys[again].iloc[0])).strip()
+        raise ValueError(
+            f"{file}: duplicate dates: {again.sum()}, first {first} (rows {', '.join(map(str, rows[:5]))})"
+        )
+    plain = set(map(_plain, labels))
+    # One such name is not enough, a wide file may hold it: LOW and OPEN are tickers.
+    fields = plain <= {*CLOSE, *OTHER_FIELDS} or (plain & {*CLOSE} and plain & {*OTHER_FIELDS})
+    if labels and not stacked and (symbol or price is not None or fields):
+        prices = _numbers(frame[_price_column(labels, price, file)], file).to_frame(_SUFFIX.sub("", file.name))
+        if symbol:
+            prices = prices.iloc[:, 0].set_axis([dates, owners]).unstack()[list(owners.unique())]
+    else:  # a bad cell in a symbol nobody asked for is no reason to fail
+        asked = wanted if set(wanted) <= set(labels) else None
+        used = asked or [label for label in labels if any(np.isfinite(_number(cell)) for cell in frame[label])]
+        prices = pd.DataFrame({label: _numbers(frame[label], file) for label in used}, index=dates)
+    if prices.isna().all(axis=None):
+        raise ValueError(f"{file}: no column of numbers{_listed(labels)}")
+    return prices
 
 
 def _read(file: Path) -> pd.DataFrame:
     """The file's cells: text as it stands, or parquet's own types."""
+    kind = _SUFFIX.search(file.name)
     if not file.exists():
         raise FileNotFoundError(f"{file}: no such file")
-    kind = _SUFFIX.search(file.name)
     if kind is None or not file.is_file():
         raise ValueError(f"{file}: not a file of a known kind (.csv .txt .tsv, also .gz .zip .bz2 .xz; .parquet .pq)")
     parquet = kind[1].lower() in ("parquet", "pq")
-    if parquet:
-        try:
-            importlib.import_module("pyarrow")
-        except ImportError as error:
-            raise ModuleNotFoundError(f"{file}: parquet needs pyarrow: pip install pyarrow", name="pyarrow") from error
     try:
-        return pd.read_parquet(file, engine="pyarrow") if parquet else _read_text(file)
-    except PermissionError:
-        raise
-    except _UNREADABLE as error:
+        if parquet:
+            importlib.import_module("pyarrow")
+            table: pd.DataFrame = pd.read_parquet(file, engine="pyarrow")
+            return table
+        # Cells stay text: float() is exact with every version of pandas, and errors can quote what is written.
+        options: dict[str, Any] = {"dtype": str, "keep_default_na": False}
+        # A separator that no text holds gives whole lines, out of a compressed file too.
+        lines = pd.read_csv(file, sep="\x1f", header=None, nrows=3, quoting=3, **options)[0].tolist()
+        sep = max(",;\t", key=lines[0].count)
+        twice = [name for name in lines[0].split(sep) if name and lines[0].split(sep).count(name) > 1]
+        stacked = [line.split(sep)[0] for line in lines[1:]] in (["Ticker", "Date"], ["Ticker", "Datetime"])
+        if twice and not stacked:
+            raise ValueError(f"more than one column is called {twice[0]!r}")
+        options |= {"header": [0, 1], "index_col": 0} if stacked else {}
+        table = pd.read_csv(file, sep=sep, skipinitialspace=True, **options)
+        return table
+    except ImportError as error:
+        raise ModuleNotFoundError(f"{file}: parquet needs pyarrow: pip install pyarrow", name="pyarrow") from error
+    except Exception as error:  # each compression has exceptions of its own
         raise ValueError(f"{file}: cannot be read: {error}") from error
 
 
-def _read_text(file: Path) -> pd.DataFrame:
-    # Cells stay text: Python's float() is exact in every version of pandas, and errors can quote what was written.
-    # A separator that no text holds gives whole lines, out of a compressed file too.
-    lines = pd.read_csv(file, sep="\x1f", header=None, nrows=3, dtype=str, quoting=csv.QUOTE_NONE)[0].tolist()
-    sep = max(",;\t", key=lines[0].count)
-    names = [name.strip() for name in next(csv.reader(lines[:1], delimiter=sep)) if name.strip()]
-    options: dict[str, Any] = {"sep": sep, "dtype": str, "keep_default_na": False, "skipinitialspace": True}
-    if [str(line).split(sep)[0] for line in lines[1:]] in (["Ticker", "Date"], ["Ticker", "Datetime"]):
-        return pd.read_csv(file, header=[0, 1], index_col=0, **options)
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise ValueError(f"column {twice[0]!r} comes {len(twice)} times")
-    return pd.read_csv(file, **options)
+def _date_column(frame: pd.DataFrame, date: str | None, file: Path) -> tuple[str, pd.DatetimeIndex]:
+    labels: list[str] = frame.columns.tolist()
+    named = [label for key in DATE for label in labels if _plain(label) == key]
+    first = frame[labels[0]]
+    counter = re.fullmatch(r"\d{1,7}", str(first.iloc[0]))  # row numbers, which pandas writes unless told not to
+    if pd.api.types.is_datetime64_any_dtype(first) or (_UNNAMED.fullmatch(labels[0]) and not counter):
+        named.append(labels[0])
+    if date is not None or named:
+        name = named[0] if date is None else _known(date, labels, "column", file)
+        return name, _dates(frame[name], file, epoch=True)
+    found = []
+    for label in labels:
+        try:
+            found.append((label, _dates(frame[label], file, epoch=False)))
+        except ValueError:
+            continue
+    if len(found) != 1:
+        raise ValueError(f"{file}: {len(found) or 'no'} columns of dates, name one with date={_listed(labels)}")
+    return found[0]
+
+
+def _dates(column: pd.Series[Any], file: Path, epoch: bool) -> pd.DatetimeIndex:
+    texts = ["" if pd.isna(cell) else str(cell).strip() for cell in column]
+    stamped = pd.api.types.is_datetime64_any_dtype(column)
+    readings = [pd.DatetimeIndex(column)] if stamped else _readings(pd.Series(texts, dtype=object), epoch)
+    stamps = min(readings, key=lambda reading: np.count_nonzero(reading.isna()))
+    wrong, why = np.asarray(stamps.isna()), "is not a date"
+    if not wrong.any() and not readings[-1].isna().any():
+        wrong, why = np.asarray(stamps != readings[-1]), "may be month/day or day/month, write year-month-day"
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(f"{file}: column {column.name!r}, row {row + 1}: {texts[row]!r} {why}")
+    return stamps
+
+
+def _readings(texts: pd.Series[str], epoch: bool) -> list[pd.DatetimeIndex]:
+    """The texts as dates in each layout that fits the first of them."""
+    first = next(filter(None, texts), "")
+    if re.fullmatch(r"-?\d+(\.\d+)?", first):
+        values = pd.to_numeric(texts, errors="coerce")
+        largest = values.abs().max()
+        if epoch and largest > 1e8:  # more than any YYYYMMDD
+            limits = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": np.inf}
+            unit: Any = next(unit for unit, limit in limits.items() if largest < limit)
+            return [pd.DatetimeIndex(pd.to_datetime(values, unit=unit))]
+        layouts = ["%Y%m%d"]
+    elif match := _YEAR_LAST.fullmatch(first):
+        clock = (guess_datetime_format(f"2000-01-01{match[2]}") or "")[8:]
+        layouts = [layout.replace("/", match[1]) + clock for layout in ("%m/%d/%Y", "%d/%m/%Y")]
+    else:
+        layouts = list(filter(None, ["ISO8601", guess_datetime_format(first)]))
+    readings = []
+    for layout in layouts:
+        try:
+            stamps = pd.to_datetime(texts, format=layout, errors="coerce")
+        except ValueError:  # several offsets, as in a zone with summer time
+            stamps = pd.to_datetime(texts, format=layout, errors="coerce", utc=True)
+        readings.append(pd.DatetimeIndex(stamps))
+    return readings
+
+
+def _number(cell: Any) -> float:
+    """A cell's number, NaN where the cell is empty, infinity where it is no number."""
+    text = "" if pd.isna(cell) else str(cell).strip()
+    try:
+        return np.nan if text.lower() in MISSING else float(text) if "_" not in text else np.inf
+    except ValueError:
+        return np.inf
+
+
+def _numbers(column: pd.Series[Any], file: Path) -> pd.Series[float]:
+    values = pd.Series([_number(cell) for cell in column], column.index, np.float64)
+    if (wrong := np.isinf(values.to_numpy())).any():
+        row = int(wrong.argmax())
+        where = f"{file}: column {column.name!r}, row {row + 1} ({column.index[row]})"
+        raise ValueError(f"{where}: {column.iloc[row]!r} is not a number")
+    return values
+
+
+def _price_column(labels: list[str], price: str | None, where: object) -> str:
+    if price is not None:
+        return _known(price, labels, "column", where)
+    for label in (label for key in CLOSE for label in labels if _plain(label) == key):
+        return label
+    raise ValueError(f"{where}: no column of closes, name one with price={_listed(labels)}")
+
+
+def _one_field(frame: pd.DataFrame, price: str | None, where: object) -> pd.DataFrame:
+    """The closes of a frame with fields as columns, or (field, ticker), or (ticker, field)."""
+    if not isinstance(frame.columns, pd.MultiIndex):
+        return frame[[_price_column(list(frame.columns), price, where)]]
+    levels = [[str(label) for label in frame.columns.unique(level)] for level in (0, 1)]
+    level = 1 if price in levels[1] or {*CLOSE} & set(map(_plain, levels[1])) else 0
+    return pd.DataFrame(frame.xs(_price_column(levels[level], price, where), axis=1, level=level))
+
+
+def _known(name: str, options: Iterable[str], what: str, where: object) -> str:
+    options = list(options)
+    if name in options:
+        return name
+    folded = {option.lower(): option for option in options}
+    near = [folded[match] for match in difflib.get_close_matches(str(name).lower(), folded, 1)]
+    hint = f", did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"{where}: no {what} {name!r}{hint}{_listed(options)}")
+
+
+def _listed(options: Sequence[str]) -> str:
+    more = f" and {len(options) - 30} more" if len(options) > 30 else ""
+    return f"; there are: {', '.join(options[:30])}{more}"
 
 
 def _plain(name: object) -> str:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from atc_plugin.containers import Container, unwrap
+from .containers import Container, unwrap
 
 T = TypeVar("T", bound=np.generic)
 
@@ -50,12 +50,28 @@ class Prices:
         """
         return self.container.wrap(values)
 
+    def wrap_wide(self, values: NDArray[Any], names: tuple[Any, ...]) -> Any:
+        """`values` (columns, k, bars), k named series of each column, as the type that came in with k-fold columns."""
+        return self.container.wrap_wide(values, names)
+
+    def bar_labels(self, column: int) -> NDArray[Any]:
+        """The index labels of a column's own bars; their positions where there is no index."""
+        index = self.container.index
+        labels = np.arange(self.close.shape[1]) if index is None else index.to_numpy()
+        return labels if self.valid is None else labels[self.valid[column]]
+
 
 def read_prices(close: object, source: object = None) -> Prices:
     """Check close and source (default: close) and pack the bars of every column.
 
     Raises TypeError for what are not prices, ValueError for values the law has no meaning for: an infinite price, a
     zero close, no bars, an index that does not strictly increase, a source that does not align with close.
+
+    >>> prices = read_prices([10.0, float("nan"), 12.0])
+    >>> prices.close, prices.counts
+    (array([[10., 12.,  1.]]), array([2]))
+    >>> prices.wrap(prices.unpack(prices.close, float("nan")))
+    [10.0, nan, 12.0]
     """
     container, price = unwrap(close, "close")
     _require_increasing(container, "close")
@@ -133,9 +149,7 @@ def _require_increasing(container: Container, what: str) -> None:
 
 def _require_alignment(close: Container, source: Container) -> None:
     if source.shape != close.shape:
-        raise ValueError(
-            f"source: its shape is {source.shape} but close has {close.shape}; source needs the shape of close"
-        )
+        raise ValueError(f"source: it needs the shape of close, {close.shape}, but has {source.shape}")
     pairs = (("index", "bar", close.index, source.index), ("columns", "column", close.columns, source.columns))
     for axis, place, ours, theirs in pairs:
         if ours is None or theirs is None or ours is theirs or ours.equals(theirs):

@@ -1,4 +1,4 @@
-"""What makes the averages adaptive: growth, trend states, equities, the two layers, the vote, and the direction.
+"""What makes the averages adaptive: trend states, equities, the two layers, the vote, and the direction.
 
 Equities never fall below 0.25, so one double carries two things of the law: its magnitude is a member's equity, its
 sign the member's trend state. A state of 0 only exists before the first cross and is kept as a count of bars.
@@ -6,7 +6,6 @@ sign the member's trend state. A state of 0 only exists before the first cross a
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -32,15 +31,6 @@ from .window_averages import BARS
 
 FLOOR = 0.25
 """No equity falls below this."""
-
-
-@kernel
-def growth_table(n, lam):
-    """math.e ** (lam * i) for i in 0..n-1, by the C library's pow as Python calls it; numpy's rounds differently."""
-    table = np.empty(n)
-    for i in range(n):
-        table[i] = math.pow(math.e, lam * i)
-    return table
 
 
 # ---------------------------------------------------------------- members: trend state and equity

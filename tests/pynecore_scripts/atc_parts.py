@@ -1,6 +1,7 @@
 """
 @pyne
 """
+
 from pynecore import Persistent, Series
 from pynecore.lib import bar_index, close, math, na
 

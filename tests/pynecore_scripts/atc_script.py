@@ -1,6 +1,7 @@
 """
 @pyne
 """
+
 from atc_parts import equity, growth, rate_of_change
 from pynecore import Persistent, Series
 from pynecore.lib import close, input, math, na, open, script, ta

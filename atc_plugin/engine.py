@@ -1,0 +1,177 @@
+"""The CPU engine: from prices and parameters to the law's arrays, columns on threads.
+
+Arrays here are packed as in `Prices`: (columns, bars) with each column's own bars at the front of its row; what lies
+beyond is unspecified.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy import float64, int8
+from numpy.typing import NDArray
+
+from .law.growth import growth_table
+from .law.layout import Component, layout
+from .law.tiles import Outputs, evaluate
+from .params import TYPES, AtcParams
+
+if TYPE_CHECKING:
+    from .prices import Prices
+
+BACKENDS = ("auto", "cpu")
+
+_THREAD_BARS = 20_000
+"""Bars worth a thread of their own: less is done before a pool has started."""
+
+
+class Verdict(NamedTuple):
+    """What most callers want."""
+
+    average: NDArray[float64]
+    direction: NDArray[float64]
+
+
+class Layers(NamedTuple):
+    """What the six types say, (columns, 6, bars): layer-1 signals and layer-2 equities."""
+
+    signals: NDArray[float64]
+    weights: NDArray[float64]
+
+
+class Members(NamedTuple):
+    """The nine members of one type, (columns, 9, bars): the calibration view."""
+
+    moving_averages: NDArray[float64]
+    states: NDArray[int8]
+    equities: NDArray[float64]
+
+
+def check_backend(backend: str | None) -> str:
+    """The engine a call asks for; None or "auto" leaves it to `ATC_BACKEND`, then to us."""
+    asked = backend
+    if backend in (None, "auto"):
+        asked = os.environ.get("ATC_BACKEND") or "auto"
+    if asked not in BACKENDS:
+        raise ValueError(
+            f"backend {asked!r} cannot compute a single configuration here; allowed are "
+            f"{' and '.join(repr(name) for name in BACKENDS)}, both of which use this process and its threads"
+        )
+    return "cpu"
+
+
+def job_count() -> int:
+    """How many threads columns may run on: `ATC_JOBS`, or as many as there are processors for us."""
+    asked = os.environ.get("ATC_JOBS", "-1")
+    try:
+        jobs = int(asked)
+    except ValueError:
+        jobs = 0
+    if jobs == 0 or jobs < -1:
+        raise ValueError(f"ATC_JOBS must be a whole number >= 1, or -1 for all processors; got {asked!r}")
+    return jobs if jobs > 0 else _processors()
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def components_of(params: AtcParams) -> tuple[Component, ...]:
+    """The six components of a configuration, in the order of the law."""
+    return tuple(_component(params, type_) for type_ in TYPES)
+
+
+def _component(params: AtcParams, type_: str) -> Component:
+    average = {"sma": "SMA", "hull": "HULL"}[params.hma_mode] if type_ == "HMA" else type_
+    return average, params.lengths(type_)
+
+
+def verdict(prices: Prices, params: AtcParams) -> Verdict:
+    """Average and direction of every column."""
+    shape = prices.close.shape
+    out = Verdict(np.empty(shape), np.empty(shape))
+    _run(prices, params, components_of(params), average=out.average, direction=out.direction)
+    if params.strategy_mode:
+        _delay(out.average, np.nan)
+        _delay(out.direction, 0.0)
+    return out
+
+
+def layers(prices: Prices, params: AtcParams) -> Layers:
+    """Layer-1 signals and layer-2 equities of every column."""
+    columns, bars = prices.close.shape
+    out = Layers(np.empty((columns, len(TYPES), bars)), np.empty((columns, len(TYPES), bars)))
+    _run(prices, params, components_of(params), signals=out.signals, weights=out.weights)
+    if params.strategy_mode:
+        _delay(out.signals, np.nan)
+    return out
+
+
+def members(prices: Prices, params: AtcParams, type_: str) -> Members:
+    """Averages, trend states and equities of the nine members of one type."""
+    columns, bars = prices.close.shape
+    component = _component(params, type_)
+    shape = (columns, len(component[1]), bars)
+    out = Members(np.empty(shape), np.empty(shape, np.int8), np.empty(shape))
+    order = _run(prices, params, (component,), **out._asdict())[0]
+    return Members(*(array[:, order] for array in out))
+
+
+def _delay(array: NDArray[float64], first: float) -> None:
+    array[..., 1:] = array[..., :-1]
+    array[..., 0] = first
+
+
+def _run(prices: Prices, params: AtcParams, components: tuple[Component, ...], **wanted: NDArray[Any]) -> Any:
+    """Fill the arrays in `wanted`; returns which member of the pass each component's nine are."""
+    columns, bars = prices.close.shape
+    # An average longer than the series is never defined, however long it is: no room need be made for it.
+    short = tuple((average, tuple(min(length, bars + 1) for length in lengths)) for average, lengths in components)
+    places = layout(short)
+    flat = np.empty((0, bars))
+    deep = np.empty((0, 0, bars))
+    nothing = Outputs(flat, flat, deep, deep, deep, np.empty((0, 0, bars), np.int8), deep)
+    weights = np.array([params.weight(type_) for type_ in TYPES])
+    cutout = min(params.cutout, bars)
+
+    def work(first: int, last: int) -> None:
+        evaluate(
+            prices.close,
+            prices.source,
+            prices.counts,
+            growth_table(bars - cutout, params.lambda_ / 1000),
+            cutout,
+            1 - params.decay / 100,
+            params.long_threshold,
+            params.short_threshold,
+            places,
+            weights,
+            first,
+            last,
+            nothing._replace(**wanted),
+        )
+
+    jobs = min(columns, job_count()) if columns * bars >= 2 * _THREAD_BARS else 1
+    if jobs == 1:
+        work(0, columns)
+    else:
+        edges = [columns * job // jobs for job in range(jobs + 1)]
+        with ThreadPoolExecutor(jobs) as pool:
+            list(pool.map(work, edges[:-1], edges[1:]))
+    return places.components
+
+
+def precompile() -> None:
+    """Compile the kernels now, for this machine and version, instead of on first use.
+
+    Takes some seconds once; later processes load what was compiled. Do it in images and before starting workers.
+    """
+    from .prices import read_prices
+
+    prices = read_prices(np.array([1.0, 2.0]))
+    verdict(prices, AtcParams())
