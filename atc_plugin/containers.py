@@ -243,7 +243,6 @@ _WRITERS: dict[tuple[str, int], Callable[[Container, NDArray[Any]], Any]] = {
 }
 
 
-
 def _pandas_wide_series(container: Container, values: NDArray[Any], names: tuple[Any, ...]) -> Any:
     import pandas as pd
 

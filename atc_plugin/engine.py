@@ -15,7 +15,7 @@ from numpy import float64, int8
 from numpy.typing import NDArray
 
 from .law.growth import growth_table
-from .law.layout import Component, layout
+from .law.layout import Component, lay_out
 from .law.tiles import Outputs, evaluate
 from .params import TYPES, AtcParams
 
@@ -48,6 +48,10 @@ class Members(NamedTuple):
     moving_averages: NDArray[float64]
     states: NDArray[int8]
     equities: NDArray[float64]
+
+    def pick(self, where: Any) -> Members:
+        """The same part of each."""
+        return Members(self.moving_averages[where], self.states[where], self.equities[where])
 
 
 def check_backend(backend: str | None) -> str:
@@ -119,7 +123,7 @@ def members(prices: Prices, params: AtcParams, type_: str) -> Members:
     shape = (columns, len(component[1]), bars)
     out = Members(np.empty(shape), np.empty(shape, np.int8), np.empty(shape))
     order = _run(prices, params, (component,), **out._asdict())[0]
-    return Members(*(array[:, order] for array in out))
+    return out.pick((slice(None), order))
 
 
 def _delay(array: NDArray[float64], first: float) -> None:
@@ -132,7 +136,7 @@ def _run(prices: Prices, params: AtcParams, components: tuple[Component, ...], *
     columns, bars = prices.close.shape
     # An average longer than the series is never defined, however long it is: no room need be made for it.
     short = tuple((average, tuple(min(length, bars + 1) for length in lengths)) for average, lengths in components)
-    places = layout(short)
+    places = lay_out(short)
     flat = np.empty((0, bars))
     deep = np.empty((0, 0, bars))
     nothing = Outputs(flat, flat, deep, deep, deep, np.empty((0, 0, bars), np.int8), deep)
@@ -140,7 +144,7 @@ def _run(prices: Prices, params: AtcParams, components: tuple[Component, ...], *
     cutout = min(params.cutout, bars)
 
     def work(first: int, last: int) -> None:
-        evaluate(
+        evaluate(  # type: ignore[no-untyped-call]
             prices.close,
             prices.source,
             prices.counts,

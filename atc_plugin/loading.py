@@ -49,7 +49,7 @@ def load_prices(
             closes, all history or from `start`); or a list, joined on all dates, files before tickers. A file is
             one symbol (open, high, low, close): its adjusted close, else its close, named after the file;
             long (has a symbol or ticker column): the same of each symbol;
-            wide: each column of numbers is a symbol; or as yfinance writes it, with two rows of names.
+            wide: each column with numbers is a symbol; or as yfinance writes it, with two rows of names.
         price: The column to take instead of the close. A wide file then is one symbol, named after the file.
         date: The column of dates; by default the one called date, datetime, timestamp or time, else an unnamed first
             column or the index, else the only one of dates. Numbers are YYYYMMDD, or seconds (milli-, micro-,
@@ -159,7 +159,7 @@ def _load_file(file: Path, price: str | None, date: str | None, wanted: list[str
             prices = prices.iloc[:, 0].set_axis([dates, owners]).unstack()[list(owners.unique())]
     else:  # a bad cell in a symbol nobody asked for is no reason to fail
         asked = wanted if set(wanted) <= set(labels) else None
-        used = asked or [label for label in labels if any(np.isfinite(_number(cell)) for cell in frame[label])]
+        used = asked or [label for label in labels if any(map(_resembles_number, frame[label]))]
         prices = pd.DataFrame({label: _numbers(frame[label], file) for label in used}, index=dates)
     if prices.isna().all(axis=None):
         raise ValueError(f"{file}: no column of numbers{_listed(labels)}")
@@ -265,6 +265,11 @@ def _number(cell: Any) -> float:
         return np.nan if text.lower() in MISSING else float(text) if "_" not in text else np.inf
     except ValueError:
         return np.inf
+
+
+def _resembles_number(cell: Any) -> bool:
+    """Whether a cell is a number or one written with a currency or separators: a bad price, not a text."""
+    return _number(re.sub("[$€£,]", "", str(cell))) < np.inf
 
 
 def _numbers(column: pd.Series[Any], file: Path) -> pd.Series[float]:

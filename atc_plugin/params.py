@@ -107,11 +107,11 @@ def _names_checked(cls: type[_T]) -> type[_T]:
     made = cls.__init__
 
     @functools.wraps(made)
-    def __init__(self: Any, **values: Any) -> None:
+    def checking(self: Any, **values: Any) -> None:
         check_names(values)
         made(self, **values)
 
-    cls.__init__ = __init__  # type: ignore[assignment]
+    cls.__init__ = checking  # type: ignore[method-assign]
     return cls
 
 

@@ -101,4 +101,3 @@ def _coloured_by_direction(
             here[1:] |= here[:-1]
             part = np.where(here, y, np.nan)
             _line(figure, view, part, name, colour, row=row, width=width, group=name, showlegend=legend)
-

@@ -108,7 +108,7 @@ class AtcResult:
         return self._wrap(self._turns(-1.0), fill=False)
 
     def _turns(self, to: float) -> NDArray[np.bool_]:
-        there = self._verdict.direction == to
+        there: NDArray[np.bool_] = self._verdict.direction == to
         turns = there.copy()
         turns[:, 1:] &= ~there[:, :-1]
         return turns
@@ -178,9 +178,7 @@ class AtcResult:
         names = [f"L{offset:+d}" if offset else "L" for offset in offsets]
         return pd.DataFrame(rows, index=pd.Index(TYPES, name="type"), columns=["trend", "equity", *names])
 
-    def plot(
-        self, column: Any = None, ma: str | None = None, *, last: int | None = None, **layout: Any
-    ) -> go.Figure:
+    def plot(self, column: Any = None, ma: str | None = None, *, last: int | None = None, **layout: Any) -> go.Figure:
         """Price coloured by direction with the six averages, entries and exits; the average below.
 
         Args:
@@ -223,7 +221,7 @@ class AtcResult:
         shown = slice(0 if last is None else max(n - last, 0), n)
 
         def members(type_: str) -> engine.Members:
-            return engine.Members(*(array[at, :, shown] for array in self._members[type_]))
+            return self._members[type_].pick((at, slice(None), shown))
 
         return OneColumn(
             label=column,
@@ -253,8 +251,10 @@ class AtcResult:
 
     def __repr__(self) -> str:
         columns, bars = self._prices.close.shape
-        last = np.array([row[count - 1] for row, count in zip(self._verdict.direction, self._prices.counts) if count])
-        now = ", ".join(f"{(last == turned).sum()} {name}" for turned, name in ((1, "long"), (-1, "short"), (0, "flat")))
+        ends = zip(self._verdict.direction, self._prices.counts, strict=True)
+        last = np.array([row[count - 1] for row, count in ends if count])
+        names = {1: "long", -1: "short", 0: "without direction"}
+        now = ", ".join(f"{(last == turned).sum()} {name}" for turned, name in names.items())
         return f"<AtcResult of {bars} bars x {columns} columns; at the last bar {now}>"
 
 

@@ -84,10 +84,7 @@ def equity(signal, start, r, g, d, cutout):
                 a = x
             elif p < 0:
                 a = -x  # where p is 0 or NaN, a keeps its last value
-        if t == cutout:
-            e = start
-        else:
-            e = (e * d) * (1 + a)
+        e = start if t == cutout else (e * d) * (1 + a)
         if e < 0.25:
             e = 0.25
         out[t] = e

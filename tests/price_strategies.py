@@ -14,9 +14,14 @@ TYPES = ("ema", "hma", "wma", "dema", "lsma", "kama")
 WIDEST_OFFSET = {"Narrow": 4, "Medium": 6, "Wide": 7}
 
 
+def _level(rng: Generator) -> float:
+    """A first price just below a power of two: sums change their binade while windows fill."""
+    return float(2.0 ** rng.integers(1, 9) * rng.uniform(0.97, 1.001))
+
+
 def _walk(rng: Generator, n: int) -> np.ndarray:
     """A geometric random walk."""
-    return 100 * np.exp(np.cumsum(rng.normal(0, 0.01, n)))
+    return _level(rng) * np.exp(np.cumsum(rng.normal(0, 0.01, n)))
 
 
 def _flat(rng: Generator, n: int) -> np.ndarray:
@@ -27,7 +32,8 @@ def _flat(rng: Generator, n: int) -> np.ndarray:
 def _ticks(rng: Generator, n: int) -> np.ndarray:
     """A walk on a coarse tick grid: equal prices often, and the rolling sum re-baselines often."""
     size = rng.choice([0.01, 0.05, 0.25])
-    return np.maximum(np.round(20 * np.exp(np.cumsum(rng.normal(0, 0.01, n))) / size), 1) * size
+    steps = np.round(_level(rng) * np.exp(np.cumsum(rng.normal(0, 0.01, n))) / size)
+    return np.round(np.maximum(steps, 1) * size, 2)
 
 
 def _constant(rng: Generator, n: int) -> np.ndarray:

@@ -149,6 +149,12 @@ def test_row_numbers_are_no_symbol(tmp_path: Path) -> None:
     same(load_prices(tmp_path / "a.csv"), {"AAPL": [1, 2, 3]})
 
 
+def test_home_directory(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(write("a.csv", WIDE).parent))
+    monkeypatch.setenv("USERPROFILE", str(write("a.csv", WIDE).parent))
+    assert load_prices("~/a.csv").shape == (3, 2)
+
+
 def test_missing_words_are_nan(write: Write) -> None:
     text = "Date,A\n2024-01-02,null\n2024-01-03,N/A\n2024-01-04,1\n"
     same(load_prices(write("a.csv", text)), {"A": [np.nan, np.nan, 1]})
@@ -278,6 +284,8 @@ def test_day_and_month_order_comes_from_the_whole_column(write: Write, cells: li
 def test_date_column_by_content_or_name(write: Write) -> None:
     text = "Note,When,AAPL\na,2024-01-02,1\nb,2024-01-03,2\n"
     same(load_prices(write("a.csv", text)), {"AAPL": [1, 2]}, DAYS[:2])
+    text = ",When,shares\n0,2024-01-02,150000000\n1,2024-01-03,160000000\n"
+    same(load_prices(write("a.csv", text)), {"shares": [150e6, 160e6]}, DAYS[:2])
     text = "Date,Settled,AAPL\n2024-01-02,2024-01-03,1\n2024-01-03,2024-01-04,2\n"
     same(load_prices(write("a.csv", text)), {"AAPL": [1, 2]}, DAYS[:2])
     same(load_prices(write("a.csv", text), date="Settled"), {"AAPL": [1, 2]}, DAYS[1:])
@@ -359,6 +367,7 @@ def test_symbols_pick_and_order(write: Write) -> None:
         (OHLCV.replace("5.5", "5_5"), {}, r"column 'Adj Close', row 2 \(2024-01-03.*\): '5_5' is not a number"),
         (OHLCV.replace("5.5", "inf"), {}, r"'inf' is not a number"),
         (WIDE.replace("1.5", "$1.5"), {}, r"column 'AAPL', row 1 .*'\$1.5' is not a number"),
+        ("Date;A;B\n2024-01-02;1;126,04\n", {}, r"column 'B', row 1 .*'126,04' is not a number"),
         ("Date,Note\n2024-01-02,dull\n", {}, r"a\.csv: no column of numbers; there are: Note"),
         ("Date,Note\n2024-01-02,dull\n", {"symbols": "Note"}, r"column 'Note', row 1 .*'dull' is not a number"),
         ("Date\n2024-01-02\n", {}, r"a\.csv: no column of numbers"),

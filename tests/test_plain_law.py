@@ -188,6 +188,12 @@ def test_average_multiplies_by_zero() -> None:
     assert_same_bits(average(signals, weights), floats(NAN, 1 / 6, -1 / 6))
 
 
+def test_growth_is_one_at_cutout() -> None:
+    lam = 0.3 / 1000
+    expected = [math.e ** (lam * -2), math.e ** (lam * -1), 1.0, math.e**lam, math.e ** (lam * 2)]
+    assert_same_bits(growth_table(5, 0.3, 2), floats(*expected))
+
+
 def test_growth_that_overflows() -> None:
     assert_same_bits(growth_table(3, 1e6, 1), floats(math.e**-1000.0, 1, math.inf))
 

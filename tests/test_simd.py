@@ -22,7 +22,6 @@ from atc_plugin.law.simd import (
     load8,
     load16,
     load32,
-    negative,
     select,
     splat8,
     splat16,
@@ -74,7 +73,6 @@ OPERATORS = {
     "float on the left": lambda x, y: 1.0 / (0.3 - 2.0 * (0.1 + x)),
     "absolute": lambda x, y: absolute(x),
     "floor": lambda x, y: floor(x),
-    "negative": lambda x, y: negative(x),
     "with_sign": lambda x, y: with_sign(x, y),
     "with_sign of a float": lambda x, y: with_sign(2.5, y),
     "flip_sign": lambda x, y: flip_sign(x, y),
@@ -84,7 +82,7 @@ OPERATORS = {
     "less or equal": lambda x, y: select(x <= y, x, -1.0),
     "greater or equal": lambda x, y: select(x >= 0.1, y, x),
     "and": lambda x, y: select((x < y) & (y < 1.0), x, y),
-    "or": lambda x, y: select((x < y) | (1.0 <= y), 1.0, 0.0) + x,
+    "or": lambda x, y: select((x < y) | (y >= 1.0), 1.0, 0.0) + x,
 }
 
 
@@ -204,6 +202,7 @@ def test_what_does_not_fit_does_not_compile(wrong):
 
 
 def test_every_public_function_says_what_it_does():
-    public = [f for name, f in vars(simd).items() if callable(f) and not name.startswith("_") and f.__module__ == simd.__name__]
-    assert len(public) >= 18
+    ours = [f for name, f in vars(simd).items() if not name.startswith("_") and callable(f)]
+    public = [f for f in ours if f.__module__ == simd.__name__]
+    assert len(public) >= 17
     assert all(f.__doc__ for f in public)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy import float64
 from numpy.typing import NDArray
 
-from .kernel import kernel
+from .compiling import kernel
 from .recursive_averages import filled, whole_vectors
 from .simd import (
     absolute,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy import float64
 from numpy.typing import NDArray
 
-from .kernel import entry
+from .compiling import entry
 
 _STEP = 4096
 
@@ -26,7 +26,8 @@ def _powers(n, lam):
 
 @functools.lru_cache(maxsize=8)
 def _table(size: int, lam: float) -> NDArray[float64]:
-    return _powers(size, lam)
+    table: NDArray[float64] = _powers(size, lam)
+    return table
 
 
 def growth_table(n: int, lam: float) -> NDArray[float64]:

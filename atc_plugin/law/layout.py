@@ -38,7 +38,7 @@ def _integers(values: object) -> NDArray[int64]:
 
 
 @functools.lru_cache(maxsize=1024)
-def layout(components: tuple[Component, ...]) -> Layout:
+def lay_out(components: tuple[Component, ...]) -> Layout:
     """Give every distinct member of the components its place. Pure: the same components give the same layout."""
     wanted: dict[str, set[int]] = {name: set() for name in (*AVERAGES, "BAR", "DOUBLED")}
     for average, lengths in components:
@@ -49,8 +49,8 @@ def layout(components: tuple[Component, ...]) -> Layout:
     # Rows: WMAs (the Hull averages need theirs too), LSMAs, the averages of one bar, then two for each Hull average.
     wma_lengths = sorted({*by["WMA"], *by["HULL"], *(length // 2 for length in by["HULL"])})
     rows: dict[tuple[str, int], int] = {}
-    for name, lengths in (("WMA", wma_lengths), ("LSMA", by["LSMA"]), ("BAR", by["BAR"]), ("DOUBLED", by["DOUBLED"])):
-        for length in lengths:
+    for name, made in (("WMA", wma_lengths), ("LSMA", by["LSMA"]), ("BAR", by["BAR"]), ("DOUBLED", by["DOUBLED"])):
+        for length in made:
             rows[name, length] = len(rows)
     hull_rows = []
     for i, length in enumerate(by["HULL"]):

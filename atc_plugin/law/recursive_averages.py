@@ -13,7 +13,7 @@ import numpy as np
 from numpy import float64, int64
 from numpy.typing import NDArray
 
-from .kernel import kernel
+from .compiling import kernel
 from .simd import absolute, gather16, load16, select, store
 from .window_averages import BARS
 
@@ -61,11 +61,10 @@ def sums_from_the_start(x, n, out):
             for i in range(t - 1, -1, -1):
                 s = x[i] + s
         else:
-            u = s - c
-            e1 = (u - s) + c
-            y2 = v - e1
-            s = u + y2
-            c = (s - u) - y2
+            y = v - c
+            total = s + y
+            c = (total - s) - y
+            s = total
         out[t] = s
 
 
@@ -193,10 +192,10 @@ def start_rsum(state):
 
 
 @kernel
-def rsum_step(v, s, c, old, restart, always):
+def rsum_step(v, s, c, old, filling, restart, always):
     """RSUM at one bar: the sum, its compensation, and what enters the ring.
 
-    The law's `fires`, c != 0 and v != 0 and |c| - ((v + |c|) - v) > 0 with v + |c| finite and not 0, is
+    While the window is `filling` nothing leaves, and the value is added alone: y = v - c, s = s + y. The law's `fires`, c != 0 and v != 0 and |c| - ((v + |c|) - v) > 0 with v + |c| finite and not 0, is
     |c| > (v + |c|) - v: equal in each of the excluded cases, false with NaN. `always`: length 1, the value itself.
     """
     b = absolute(c)
@@ -204,6 +203,9 @@ def rsum_step(v, s, c, old, restart, always):
     y1 = old + c  # the law's y1 is the negative of this
     u = s - y1
     e1 = (u - s) + y1
+    if filling is not None:
+        u = select(filling, s, u)
+        e1 = select(filling, c, e1)
     y2 = v - e1
     total = u + y2
     return select(fires, restart, total), select(fires, 0.0, (total - u) - y2), select(fires, v, y2)
@@ -212,6 +214,14 @@ def rsum_step(v, s, c, old, restart, always):
 @kernel
 def sma(x, history, first_bar, bars, state, restarts, lanes, at, width):
     """RSUM(x, L) / L, NaN before bar L-1."""
+    if first_bar < history:
+        _sma(x, history, first_bar, bars, state, restarts, lanes, at, width, True)
+    else:
+        _sma(x, history, first_bar, bars, state, restarts, lanes, at, width, None)
+
+
+@kernel
+def _sma(x, history, first_bar, bars, state, restarts, lanes, at, width, may_fill):
     n = state.sum.size
     for g in range(0, n, 16):
         s = load16(state.sum, g)
@@ -220,7 +230,12 @@ def sma(x, history, first_bar, bars, state, restarts, lanes, at, width):
         for t in range(bars):
             row = (history + t) * n + g
             old = gather16(state.entered, row, state.leaving, g)
-            s, c, entered = rsum_step(x[history + t], s, c, old, load16(restarts, t * n + g), length <= 1.0)
+            restart = load16(restarts, t * n + g)
+            if may_fill is None:
+                s, c, entered = rsum_step(x[history + t], s, c, old, None, restart, length <= 1.0)
+            else:
+                filling = length > float(first_bar + t)
+                s, c, entered = rsum_step(x[history + t], s, c, old, filling, restart, length <= 1.0)
             store(state.entered, row, entered)
             store(lanes, t * width + at + g, select(length <= float(first_bar + t + 1), s / length, np.nan))
         store(state.sum, g, s)
@@ -229,7 +244,18 @@ def sma(x, history, first_bar, bars, state, restarts, lanes, at, width):
 
 @kernel
 def kama(x, moves, history, first_bar, bars, state, restarts, lanes, at, width):
-    """k = k + m * (x - k), m the square of ratio * (0.666 - 0.064) + 0.064, ratio = |x_t - x_{t-L}| / RSUM(moves, L)."""
+    """k = k + m * (x - k), where m is the square of ratio * (0.666 - 0.064) + 0.064.
+
+    ratio = |x_t - x_{t-L}| / RSUM(moves, L), 0 before bar L and where nothing has moved.
+    """
+    if first_bar < history:
+        _kama(x, moves, history, first_bar, bars, state, restarts, lanes, at, width, True)
+    else:
+        _kama(x, moves, history, first_bar, bars, state, restarts, lanes, at, width, None)
+
+
+@kernel
+def _kama(x, moves, history, first_bar, bars, state, restarts, lanes, at, width, may_fill):
     n = state.sum.size
     for g in range(0, n, 16):
         s = load16(state.sum, g)
@@ -239,7 +265,12 @@ def kama(x, moves, history, first_bar, bars, state, restarts, lanes, at, width):
         for t in range(bars):
             row = (history + t) * n + g
             old = gather16(state.entered, row, state.leaving, g)
-            s, c, entered = rsum_step(moves[history + t], s, c, old, load16(restarts, t * n + g), length <= 1.0)
+            restart = load16(restarts, t * n + g)
+            if may_fill is None:
+                s, c, entered = rsum_step(moves[history + t], s, c, old, None, restart, length <= 1.0)
+            else:
+                filling = length >= float(first_bar + t)  # the first move enters at bar 1
+                s, c, entered = rsum_step(moves[history + t], s, c, old, filling, restart, length <= 1.0)
             store(state.entered, row, entered)
             now = x[history + t]
             way = absolute(now - gather16(x, history + t, state.back, g))

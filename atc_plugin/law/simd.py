@@ -60,7 +60,9 @@ def _broadcast(builder: Any, lanes: int, x: Any) -> Any:
 
 def _vectors(builder: Any, lanes: int, argtypes: Any, values: Any) -> list[Any]:
     """The arguments with every scalar among them broadcast."""
-    return [v if isinstance(t, Vector) else _broadcast(builder, lanes, v) for t, v in zip(argtypes, values, strict=True)]
+    return [
+        v if isinstance(t, Vector) else _broadcast(builder, lanes, v) for t, v in zip(argtypes, values, strict=True)
+    ]
 
 
 def _call(builder: Any, name: str, x: Any) -> Any:
@@ -101,10 +103,16 @@ def _operator(op: Any, argument: type[Vector], result: type[Vector], emit: Calla
         lower_builtin(op, *pair)(lowered)
 
 
-for _op, _name in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul"), (operator.truediv, "fdiv")):
-    _operator(_op, Vector, Vector, lambda b, x, y, name=_name: getattr(b, name)(x, y))
-for _op, _name in ((operator.lt, "<"), (operator.gt, ">"), (operator.le, "<="), (operator.ge, ">=")):
-    _operator(_op, Vector, Mask, lambda b, x, y, name=_name: b.fcmp_ordered(name, x, y))
+def _comparison(sign: str) -> Callable[[Any, Any, Any], Any]:
+    return lambda b, x, y: b.fcmp_ordered(sign, x, y)
+
+
+_operator(operator.add, Vector, Vector, lambda b, x, y: b.fadd(x, y))
+_operator(operator.sub, Vector, Vector, lambda b, x, y: b.fsub(x, y))
+_operator(operator.mul, Vector, Vector, lambda b, x, y: b.fmul(x, y))
+_operator(operator.truediv, Vector, Vector, lambda b, x, y: b.fdiv(x, y))
+for _op, _sign in ((operator.lt, "<"), (operator.gt, ">"), (operator.le, "<="), (operator.ge, ">=")):
+    _operator(_op, Vector, Mask, _comparison(_sign))
 _operator(operator.and_, Mask, Mask, lambda b, x, y: b.and_(x, y))
 _operator(operator.or_, Mask, Mask, lambda b, x, y: b.or_(x, y))
 
@@ -120,24 +128,18 @@ def floor(x: Any) -> Any:
     return np.floor(x)
 
 
-def negative(x: Any) -> Any:
-    """-x in each lane, of zeros and NaN too."""
-    return np.negative(x)
-
-
-for _function, _emit in (
-    (absolute, lambda b, x: _call(b, "fabs", x)),
-    (floor, lambda b, x: _call(b, "floor", x)),
-    (negative, lambda b, x: b.fneg(x)),
-):
-
-    @type_callable(_function)
-    def _type_unary(context: Any) -> Any:
+def _unary(function: Callable[[Any], Any], emit: Callable[[Any, Any], Any]) -> None:
+    @type_callable(function)
+    def typed(context: Any) -> Any:
         return lambda x: x if type(x) is Vector else None
 
-    @_lower(_function, Vector)
-    def _lower_unary(context: Any, builder: Any, sig: Any, args: Any, emit: Any = _emit) -> Any:
+    @_lower(function, Vector)
+    def lowered(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return emit(builder, args[0])
+
+
+_unary(absolute, lambda b, x: _call(b, "fabs", x))
+_unary(floor, lambda b, x: _call(b, "floor", x))
 
 
 def with_sign(x: Any, sign: Any) -> Any:
@@ -150,24 +152,24 @@ def flip_sign(x: Any, sign: Any) -> Any:
     return np.where(np.signbit(sign), np.negative(x), x)
 
 
-for _function, _mix in (
-    (with_sign, lambda b, x, s, bit: b.or_(b.and_(x, b.not_(bit)), b.and_(s, bit))),
-    (flip_sign, lambda b, x, s, bit: b.xor(x, b.and_(s, bit))),
-):
-
-    @type_callable(_function)
-    def _type_signed(context: Any) -> Any:
+def _signed(function: Callable[[Any, Any], Any], mix: Callable[[Any, Any, Any, Any], Any]) -> None:
+    @type_callable(function)
+    def typed(context: Any) -> Any:
         return lambda x, sign: sign if type(sign) is Vector and (x == sign or isinstance(x, types.Float)) else None
 
-    def _lower_signed(context: Any, builder: Any, sig: Any, args: Any, mix: Any = _mix) -> Any:
+    def lowered(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         lanes = sig.return_type.lanes
         bits = ir.VectorType(_I64, lanes)
         x, sign = (builder.bitcast(v, bits) for v in _vectors(builder, lanes, sig.args, args))
         mixed = mix(builder, x, sign, ir.Constant(bits, [_SIGN] * lanes))
         return builder.bitcast(mixed, ir.VectorType(_F64, lanes))
 
-    _lower(_function, Vector, Vector)(_lower_signed)
-    _lower(_function, types.Float, Vector)(_lower_signed)
+    _lower(function, Vector, Vector)(lowered)
+    _lower(function, types.Float, Vector)(lowered)
+
+
+_signed(with_sign, lambda b, x, sign, bit: b.or_(b.and_(x, b.not_(bit)), b.and_(sign, bit)))
+_signed(flip_sign, lambda b, x, sign, bit: b.xor(x, b.and_(sign, bit)))
 
 
 # ---------------------------------------------------------------- choosing
@@ -179,7 +181,9 @@ def select(mask: Any, x: Any, y: Any) -> Any:
 @type_callable(select)
 def _type_select(context: Any) -> Any:
     def typed(mask: Any, x: Any, y: Any) -> Any:
-        fits = all(a == Vector(mask.lanes) or isinstance(a, types.Float) for a in (x, y)) if type(mask) is Mask else False
+        fits = (
+            all(a == Vector(mask.lanes) or isinstance(a, types.Float) for a in (x, y)) if type(mask) is Mask else False
+        )
         return Vector(mask.lanes) if fits else None
 
     return typed
@@ -230,7 +234,8 @@ def _loads(lanes: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable
 
     @_lower(load, types.Array, types.Integer)
     def lower_load(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.load(_address(context, builder, sig.args[0], *args, lanes), align=8)
+        array, i = args
+        return builder.load(_address(context, builder, sig.args[0], array, i, lanes), align=8)
 
     @type_callable(splat)
     def type_splat(context: Any) -> Any:
@@ -242,7 +247,9 @@ def _loads(lanes: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable
 
     @type_callable(gather)
     def type_gather(context: Any) -> Any:
-        return lambda array, i, offsets, o: Vector(lanes) if _is_line(array) and _is_line(offsets, types.int64) else None
+        return lambda array, i, offsets, o: (
+            Vector(lanes) if _is_line(array) and _is_line(offsets, types.int64) else None
+        )
 
     @_lower(gather, types.Array, types.Integer, types.Array, types.Integer)
     def lower_gather(context: Any, builder: Any, sig: Any, args: Any) -> Any:
@@ -277,7 +284,8 @@ def _type_store(context: Any) -> Any:
 
 @_lower(store, types.Array, types.Integer, Vector)
 def _lower_store(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    builder.store(args[2], _address(context, builder, sig.args[0], *args[:2], sig.args[2].lanes), align=8)
+    array, i, x = args
+    builder.store(x, _address(context, builder, sig.args[0], array, i, sig.args[2].lanes), align=8)
     return context.get_dummy_value()
 
 

@@ -27,7 +27,7 @@ from .adaptive import (
     start_components,
     start_members,
 )
-from .kernel import entry, kernel
+from .compiling import entry, kernel
 from .recursive_averages import (
     EmaState,
     RsumState,
@@ -114,7 +114,7 @@ def _workspace(layout):
         filled(stride, 0.0),
         filled(BARS, 0.0),
         filled(BARS, 0.0),
-        np.arange(BARS) * 1.0,
+        np.arange(BARS).astype(np.float64),
         filled(layout.windows.rows * stride, np.nan),
         filled(BARS * width, 0.0),
         filled((layout.members + 8) * ROW, 0.0),
@@ -273,9 +273,7 @@ def _pass(close, x, n, growth, cutout, keep, layout, weights, work, column, out)
             layout.components, work.members.stateless, first_bar, work.bar_numbers, work.signed, ROW, work.signals
         )
         _rows_to_lanes(work.signals, work.from_signals, components, work.component_lanes, 0, component_width)
-        equities_of_signals(
-            components, work.moved, keep, bars, work.components, work.component_lanes, component_width
-        )
+        equities_of_signals(components, work.moved, keep, bars, work.components, work.component_lanes, component_width)
         _lanes_to_rows(work.component_lanes, work.from_component_lanes, components, work.weights, component_width)
         if len(out.average):
             average_of_votes(work.signals, work.weights, ROW, work.average)

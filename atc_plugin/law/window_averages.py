@@ -14,7 +14,7 @@ from typing import NamedTuple
 from numpy import int64
 from numpy.typing import NDArray
 
-from .kernel import kernel
+from .compiling import kernel
 from .simd import load32, splat32, store
 
 BARS = 128

@@ -1,6 +1,4 @@
-"""
-@pyne
-"""
+"""@pyne"""
 
 from pynecore import Persistent, Series
 from pynecore.lib import bar_index, close, math, na
@@ -23,10 +21,7 @@ def equity(start: float, signal: Series[float], grown_return: float, keep: float
             a = grown_return
         elif signal[1] < 0:
             a = -grown_return
-        if na(e):
-            e = start
-        else:
-            e = (e * keep) * (1 + a)
+        e = start if na(e) else (e * keep) * (1 + a)
         if e < 0.25:
             e = 0.25
     return e

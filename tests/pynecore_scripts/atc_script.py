@@ -1,6 +1,4 @@
-"""
-@pyne
-"""
+"""@pyne"""
 
 from atc_parts import equity, growth, rate_of_change
 from pynecore import Persistent, Series

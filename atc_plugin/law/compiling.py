@@ -14,28 +14,33 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from numba import config, njit
-from numba.core import event
+from numba import njit
+from numba.core import config, event
 
 log = logging.getLogger("atc_plugin")
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-kernel: Callable[[_F], _F] = njit(nogil=True, error_model="numpy")
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 
 _entries: set[Any] = set()
 
 
+def kernel(function: _F) -> _F:
+    """A function of the law that numba compiles into its callers."""
+    return njit(**_OPTIONS)(function)  # type: ignore[no-any-return]
+
+
 def entry(function: _F) -> _F:
     """A kernel that Python calls: compiled once a machine, kept beside the source or in numba's cache folder."""
-    if config.DISABLE_JIT:
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
         return function
     try:
-        made: Any = njit(nogil=True, error_model="numpy", cache=True)(function)
+        made: Any = njit(**_OPTIONS, cache=True)(function)
         _also_stamp_the_rest_of_the_law(made)
     except RuntimeError as error:  # no folder to write to: an installation can be read-only
         log.warning("the compiled kernels cannot be kept and will be compiled in every process: %s", error)
-        made = njit(nogil=True, error_model="numpy")(function)
+        made = njit(**_OPTIONS)(function)
     _entries.add(made)
     return made  # type: ignore[no-any-return]
 
