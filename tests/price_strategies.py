@@ -14,14 +14,9 @@ TYPES = ("ema", "hma", "wma", "dema", "lsma", "kama")
 WIDEST_OFFSET = {"Narrow": 4, "Medium": 6, "Wide": 7}
 
 
-def _level(rng: Generator) -> float:
-    """A first price just below a power of two: sums change their binade while windows fill."""
-    return float(2.0 ** rng.integers(1, 9) * rng.uniform(0.97, 1.001))
-
-
 def _walk(rng: Generator, n: int) -> np.ndarray:
     """A geometric random walk."""
-    return _level(rng) * np.exp(np.cumsum(rng.normal(0, 0.01, n)))
+    return 100 * np.exp(np.cumsum(rng.normal(0, 0.01, n)))
 
 
 def _flat(rng: Generator, n: int) -> np.ndarray:
@@ -32,8 +27,16 @@ def _flat(rng: Generator, n: int) -> np.ndarray:
 def _ticks(rng: Generator, n: int) -> np.ndarray:
     """A walk on a coarse tick grid: equal prices often, and the rolling sum re-baselines often."""
     size = rng.choice([0.01, 0.05, 0.25])
-    steps = np.round(_level(rng) * np.exp(np.cumsum(rng.normal(0, 0.01, n))) / size)
+    steps = np.round(20 * np.exp(np.cumsum(rng.normal(0, 0.01, n))) / size)
     return np.round(np.maximum(steps, 1) * size, 2)
+
+
+def _volatile(rng: Generator, n: int) -> np.ndarray:
+    """Steps of a fifth of the price from just below a power of two: sums change binades while windows fill."""
+    first = 2.0 ** rng.integers(1, 7) * rng.uniform(0.9, 1)
+    steps = np.where(np.arange(n) == 0, 0, np.clip(rng.normal(0, 0.2, n), -0.5, 0.5))
+    swing = np.abs(np.cumsum(steps)) % 2  # stays within e**2 of the first price
+    return np.round(first * np.exp(swing), int(rng.choice([1, 2, 12])))
 
 
 def _constant(rng: Generator, n: int) -> np.ndarray:
@@ -68,6 +71,7 @@ REGIMES = {
     "flat": _flat,
     "ticks": _ticks,
     "constant": _constant,
+    "volatile": _volatile,
     "crossing": _crossing,
     "huge": _huge,
     "tiny": _tiny,

@@ -34,7 +34,7 @@ ATTRIBUTES = {
 }
 
 # what PyneCore's tolerant comparisons can take: ordinary prices, ordinary steps
-PINE_REGIMES = ("walk", "flat", "ticks", "constant")
+PINE_REGIMES = ("walk", "flat", "ticks", "constant", "volatile")
 
 
 def assert_all_agree(close: np.ndarray, source: np.ndarray | None, params: dict[str, Any]) -> None:

@@ -1,0 +1,494 @@
+"""How fast one configuration is: `atc` beside TA-Lib's C and beside ATC as people write it in pandas.
+
+    python benchmarks/single.py [--quick] [--markdown] [--json FILE]
+
+Needs TA-Lib (`pip install "atc_plugin[test]"`). What is compared runs in turns, so that a busy machine slows all alike;
+ratios are of medians. A limit that does not hold is marked and never an error. docs/performance.md explains the tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pandas as pd
+import talib
+from moving_averages_in_c import moving_averages_in_c
+from numba import njit
+from numpy.typing import NDArray
+from straightforward import straightforward_atc
+
+from atc_plugin import AtcParams, atc, load_prices, precompile
+from atc_plugin.law.simd import splat8, store
+
+STOCKS = Path(__file__).parent.parent / "examples" / "data" / "us_stocks.csv.gz"
+MODES = ("sma", "hull")
+BARS = 1_500
+COLUMNS = 99
+
+
+# ---------------------------------------------------------------- tables
+@dataclasses.dataclass
+class Table:
+    """Rows of text under a title, and in a few words how they were measured."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    notes: str = ""
+
+    def text(self, markdown: bool) -> str:
+        """The table as GitHub writes them, or in aligned columns."""
+        rows = [self.header, *self.rows]
+        widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+        lines = [
+            [cell.rjust(w) if i else cell.ljust(w) for i, (cell, w) in enumerate(zip(r, widths, strict=True))]
+            for r in rows
+        ]
+        rule = ["-" * w + ":" if i else "-" * w for i, w in enumerate(widths)]
+        if markdown:
+            body = "\n".join(f"| {' | '.join(line)} |" for line in [lines[0], rule, *lines[1:]])
+            return f"### {self.title}\n\n{body}\n\n{self.notes}".rstrip() + "\n"
+        body = "\n".join("  ".join(line) for line in lines)
+        return f"{self.title}\n{body}\n{self.notes}".rstrip() + "\n"
+
+
+def verdict(value: float, *, at_most: float | None = None, at_least: float | None = None) -> tuple[str, str]:
+    """The limit and whether it holds, as two cells."""
+    if at_most is not None:
+        return f"<= {at_most:g}", "PASS" if value <= at_most else "over"
+    if at_least is not None:
+        return f">= {at_least:g}", "PASS" if value >= at_least else "under"
+    return "", ""
+
+
+def in_turns(rounds: int, *tasks: Callable[[], object]) -> list[list[float]]:
+    """Seconds of each task, one of every round, after a first call of each that is not counted."""
+    seconds: list[list[float]] = [[] for _ in tasks]
+    for task in tasks:
+        task()
+    for _ in range(rounds):
+        for task, taken in zip(tasks, seconds, strict=True):
+            start = time.perf_counter()
+            task()
+            taken.append(time.perf_counter() - start)
+    return seconds
+
+
+def walk(bars: int) -> NDArray[np.float64]:
+    """A price of one stock that cannot be told from another's."""
+    return 100 * np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.002, bars)))
+
+
+def verdict_of(close: Any, **asked: Any) -> None:
+    """Whole ATC as most callers use it: average and direction, read out."""
+    result = atc(close, **asked)
+    _ = result.average
+    _ = result.direction
+
+
+# ---------------------------------------------------------------- one column, beside TA-Lib
+def one_column(quick: bool) -> tuple[Table, dict[str, Any]]:
+    """Nanoseconds a bar on one thread."""
+    rows: list[tuple[str, ...]] = []
+    figures: dict[str, Any] = {}
+    limits = {1_500: 0.6, 100_000: 0.85}
+    for bars, rounds in ((1_500, 300 if quick else 3_000), (100_000, 5 if quick else 50), (1_000_000, 1 if quick else 7)):
+        close = walk(bars)
+        tasks: dict[str, Callable[[], object]] = {"TA-Lib: 54 moving averages": lambda c=close: moving_averages_in_c(c)}
+        for mode in MODES:
+            tasks[f"atc, {mode}"] = lambda c=close, m=mode: verdict_of(c, hma_mode=m)
+        limited = set(tasks)
+        if bars == BARS:
+            series = pd.Series(close, pd.date_range("2020-01-01", periods=bars, name="Date"))
+            for mode in MODES:
+                made = AtcParams(hma_mode=mode)
+                tasks[f"atc, {mode}, AtcParams made before"] = lambda c=close, p=made: verdict_of(c, params=p)
+                tasks[f"atc, {mode}, pandas Series"] = lambda s=series, m=mode: verdict_of(s, hma_mode=m)
+        taken = [[s / bars * 1e9 for s in seconds] for seconds in in_turns(rounds, *tasks.values())]
+        peer = statistics.median(taken[0])
+        for name, ns in zip(tasks, taken, strict=True):
+            median = statistics.median(ns)
+            figures[f"{bars} bars, {name}"] = {"median_ns": median, "min_ns": min(ns), "ratio": median / peer}
+            held = verdict(median / peer, at_most=limits.get(bars)) if name in limited and name[0] == "a" else ("", "")
+            ratio = "1" if name[0] == "T" else f"{median / peer:.2f}"
+            rows.append((f"{bars:,}", name, f"{median:.1f}", f"{min(ns):.1f}", ratio, *held))
+    header = ("bars", "what", "median, ns a bar", "min", "ratio of medians", "limit", "")
+    return Table("One column, one thread", header, rows), figures
+
+
+# ---------------------------------------------------------------- many columns, beside pandas
+def stocks() -> pd.DataFrame:
+    """99 columns of 1,500 real bars: five overlapping stretches of each of the bundled stocks."""
+    prices = load_prices(STOCKS)
+    starts = np.linspace(0, len(prices) - BARS, 5).astype(int)
+    parts = {f"{s} {a}": prices[s].to_numpy()[a : a + BARS] for a in starts for s in prices}
+    return pd.DataFrame(parts, prices.index[:BARS]).iloc[:, :COLUMNS]
+
+
+def many_columns(quick: bool) -> tuple[Table, dict[str, Any]]:
+    """A frame of 99 columns on one and two threads; each round also times one column in pandas."""
+    frame = stocks()
+    rounds = 4 if quick else COLUMNS
+    rows: list[tuple[str, ...]] = []
+    figures: dict[str, Any] = {}
+    notes = []
+
+    def on_threads(jobs: int, mode: str) -> None:
+        os.environ["ATC_JOBS"] = str(jobs)
+        verdict_of(frame, hma_mode=mode)
+
+    before = os.environ.get("ATC_JOBS")
+    for mode in MODES:
+        columns = iter([frame.iloc[:, 0], *(frame.iloc[:, c] for c in range(rounds))])  # the first is the warm-up
+        made: list[tuple[pd.Series, pd.Series]] = []
+        tasks = (
+            lambda cs=columns, out=made, m=mode: out.append(straightforward_atc(next(cs), m)),
+            lambda m=mode: on_threads(1, m),
+            lambda m=mode: on_threads(2, m),
+        )
+        pandas, one, two = in_turns(rounds, *tasks)
+        peer = statistics.mean(pandas) * COLUMNS
+        note, agreement = agreement_with(frame, made[1:], mode)
+        notes.append(note)
+        figures[mode] = {"straightforward_s": peer, "columns_timed": rounds, **agreement}
+        rows.append((mode, "straightforward pandas", f"{peer * 1e3:,.0f}", f"{min(pandas) * COLUMNS * 1e3:,.0f}", "", "", ""))
+        for jobs, taken in ((1, one), (2, two)):
+            median = statistics.median(taken)
+            times = peer / median
+            figures[mode] |= {f"atc_{jobs}_threads_s": median, f"times_faster_{jobs}_threads": times}
+            held = verdict(times, at_least=1000) if jobs == 2 else ("", "")
+            name = f"atc, {jobs} thread{'s' * (jobs > 1)}"
+            rows.append((mode, name, f"{median * 1e3:.2f}", f"{min(taken) * 1e3:.2f}", f"{times:,.0f}", *held))
+    os.environ.pop("ATC_JOBS")
+    if before is not None:
+        os.environ["ATC_JOBS"] = before
+    how = "all columns" if rounds == COLUMNS else f"{rounds} columns, scaled to {COLUMNS}"
+    notes.insert(0, f"Pandas: the sum of {how}; min: {COLUMNS} times its fastest column.")
+    header = ("hma_mode", "what", "median, ms", "min", "times faster", "limit", "")
+    return Table(f"{COLUMNS} columns x {BARS:,} bars, a DataFrame", header, rows, " ".join(notes)), figures
+
+
+def agreement_with(frame: pd.DataFrame, made: list[tuple[pd.Series, pd.Series]], mode: str) -> tuple[str, dict]:
+    """Whether both did the same work: what the columns of the two have in common after 250 bars."""
+    ours = atc(frame, hma_mode=mode)
+    average, direction = ours.average.to_numpy()[250:], ours.direction.to_numpy()[250:]
+    alike = [np.corrcoef(a.to_numpy()[250:], average[:, c])[0, 1] for c, (a, _) in enumerate(made)]
+    same = [float((d.to_numpy()[250:] == direction[:, c]).mean()) for c, (_, d) in enumerate(made)]
+    note = (
+        f"{mode}: after bar 250 the averages correlate by {min(alike):.4f} or more, "
+        f"and the direction is the same at {min(same):.1%} of the bars or more."
+    )
+    return note, {"least_correlation": float(min(alike)), "least_same_direction": min(same)}
+
+
+# ---------------------------------------------------------------- a new process
+_IMPORT = """
+import time
+start = time.perf_counter()
+import atc_plugin
+print(time.perf_counter() - start)
+"""
+
+_FIRST_CALL = """
+import sys, time
+import atc_plugin, numpy
+close = numpy.linspace(100, 200, 1500)
+start = time.perf_counter()
+result = atc_plugin.atc(close)
+result.average, result.direction
+print(time.perf_counter() - start, time.time() - float(sys.argv[1]))
+"""
+
+_COMPILE = """
+import time
+import atc_plugin
+start = time.perf_counter()
+atc_plugin.precompile()
+print(time.perf_counter() - start)
+"""
+
+
+def in_new_process(program: str, **environment: str) -> list[float]:
+    """The numbers a program prints; it is told when it was started."""
+    command = [sys.executable, "-c", program, str(time.time())]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, text=True, check=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+def new_process(quick: bool) -> tuple[Table, dict[str, Any]]:
+    """Import, first call, and compiling from nothing; best of several where a run is short."""
+    runs = 3 if quick else 15
+    compiled = None
+    if quick:  # what this machine keeps compiled anyway
+        imports = [in_new_process(_IMPORT)[0] for _ in range(runs)]
+        calls = [in_new_process(_FIRST_CALL) for _ in range(runs)]
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            compiled = in_new_process(_COMPILE, NUMBA_CACHE_DIR=folder)[0]
+            imports = [in_new_process(_IMPORT)[0] for _ in range(runs)]
+            calls = [in_new_process(_FIRST_CALL, NUMBA_CACHE_DIR=folder) for _ in range(runs)]
+    after, whole = ([call[i] for call in calls] for i in (0, 1))
+    rows = []
+    for name, taken, limit in (
+        ("import atc_plugin", imports, 0.06),
+        ("first atc(), from the start of the process", whole, 1.0),
+        ("first atc(), after the imports", after, None),
+        ("compiling, once a machine", [compiled] if compiled else [], 60.0),
+    ):
+        if taken:
+            cells = (f"{min(taken):.3f}", f"{statistics.median(taken):.3f}", *verdict(min(taken), at_most=limit))
+        else:
+            cells = ("not with --quick", "", f"<= {limit:g}", "")
+        rows.append((name, *cells))
+    figures = {"import_s": imports, "first_call_from_start_s": whole, "first_call_s": after, "compile_s": compiled}
+    header = ("what", "best, s", "median, s", "limit", "")
+    notes = "First call: `import atc_plugin, numpy`, then 1,500 bars; most of it is importing numba."
+    return Table("A new process", header, rows, notes), figures
+
+
+# ---------------------------------------------------------------- memory
+_PEAK = """
+import resource, sys
+import numpy as np
+from atc_plugin import atc
+
+def status(field):
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
+
+def forget_peak():
+    with open("/proc/self/clear_refs", "w") as switch:
+        switch.write("5")
+
+def ask(close):
+    result = atc(close, hma_mode=sys.argv[2])
+    return result.average, result.direction
+
+close = np.random.default_rng(5).normal(0, 0.002, 1_000_000)  # in place: what is freed here must not serve the call
+np.cumsum(close, out=close)
+np.exp(close, out=close)
+ask(close[:100])
+try:
+    forget_peak()
+    before = status("VmRSS")
+    kept = ask(close)
+    peak = status("VmHWM")
+except OSError:  # not Linux: the peak may be older than the call, so that this is the least it can be
+    unit = 1 if sys.platform == "darwin" else 1024
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    kept = ask(close)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+print((peak - before) / close.nbytes)
+"""
+
+
+def memory() -> tuple[Table, dict[str, Any]]:
+    """Peak memory of one call on 1,000,000 bars."""
+    rows = []
+    figures = {}
+    for mode in MODES:
+        command = [sys.executable, "-c", _PEAK, "", mode]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            rows.append((mode, "not measured here", "< 12", ""))
+            continue
+        arrays = figures[mode] = float(done.stdout)
+        rows.append((mode, f"{arrays:.1f}", "< 12", "PASS" if arrays < 12 else "over"))
+    header = ("hma_mode", "arrays of 8 MB", "limit", "")
+    notes = "Peak of the resident memory less what it was before the call, the prices passed in not counted."
+    return Table("Memory of atc on 1,000,000 bars, average and direction read", header, rows, notes), figures
+
+
+# ---------------------------------------------------------------- the floor
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """What LAW.md orders at one bar, the published defaults assumed.
+
+    `plain` operations count one each: add, subtract, multiply, compare, choose, absolute value, sign, floor. `waits`
+    is the number of operations on the shortest way from a state at one bar to the same state at the next.
+    """
+
+    name: str
+    plain: int
+    divisions: int
+    waits: int
+
+
+def stages(mode: str) -> list[Stage]:
+    """The stages in the order in which one bar passes through them."""
+    lengths = AtcParams().lengths("EMA")
+    nine, types = len(lengths), 6
+    # Sums that start (end) at one bar are one chain for all lengths: as many steps as the longest has bars.
+    chain = max(lengths)
+    halves = len({length // 2 for length in lengths})
+    hull_steps = sum(int(length**0.5) for length in lengths)
+    rsum = 8 + 4 + 3  # the compensated step, whether it fires, what is chosen then
+    hull = Stage("HMA, hull", nine * 2 + hull_steps * 2, halves + nine, 0)
+    sma = Stage("HMA, sma", chain + nine * rsum, nine, 9)
+    return [
+        Stage("WMA and LSMA", chain * 3 + nine * 8, nine + nine * 3, 0),
+        hull if mode == "hull" else sma,
+        Stage("EMA", nine * 3, 0, 3),
+        Stage("DEMA", nine * 8, 0, 3),
+        Stage("KAMA", 2 + chain + nine * (rsum + 3 + 2 + 3 + 3), nine, 9),
+        Stage("growth-weighted return", 2, 1, 0),
+        Stage("54 trend states and equities", types * nine * 9, 0, 4),
+        Stage("six layer-1 signals", types * (nine * 3 - 1 + 6), types, 0),
+        Stage("six layer-2 equities", types * 10, 0, 4),
+        Stage("average and direction", types * 7 + 8, 1, 2),
+    ]
+
+
+@njit
+def _six_a_round(rounds, step, factor, out):  # 6 independent vectors fit into 16 registers of 4 lanes
+    a, b, c = splat8(1.0), splat8(1.1), splat8(1.2)
+    p, q, r = splat8(1.0), splat8(1.1), splat8(1.2)
+    for _ in range(rounds):
+        a, b, c = a + step, b + step, c + step
+        p, q, r = p * factor, q * factor, r * factor
+    store(out, 0, a + b + c + p + q + r)
+
+
+@njit
+def _twenty_a_round(rounds, step, factor, out):  # 20 into 32 registers of 8
+    a, b, c, d, e = splat8(1.0), splat8(1.1), splat8(1.2), splat8(1.3), splat8(1.4)
+    f, g, h, i, j = splat8(1.5), splat8(1.6), splat8(1.7), splat8(1.8), splat8(1.9)
+    k, m, n, o, p = splat8(1.0), splat8(1.1), splat8(1.2), splat8(1.3), splat8(1.4)
+    q, r, s, t, u = splat8(1.5), splat8(1.6), splat8(1.7), splat8(1.8), splat8(1.9)
+    for _ in range(rounds):
+        a, b, c, d, e = a + step, b + step, c + step, d + step, e + step
+        k, m, n, o, p = k * factor, m * factor, n * factor, o * factor, p * factor
+        f, g, h, i, j = f + step, g + step, h + step, i + step, j + step
+        q, r, s, t, u = q * factor, r * factor, s * factor, t * factor, u * factor
+    store(out, 0, (a + b + c + d + e) + (f + g + h + i + j) + (k + m + n + o + p) + (q + r + s + t + u))
+
+
+@njit
+def _six_divisions_a_round(rounds, step, factor, out):
+    a, b, c = splat8(1.0), splat8(1.1), splat8(1.2)
+    p, q, r = splat8(1.0), splat8(1.1), splat8(1.2)
+    for _ in range(rounds):
+        a, b, c = a / factor, b / factor, c / factor
+        p, q, r = p / factor, q / factor, r / factor
+    store(out, 0, a + b + c + p + q + r)
+
+
+@njit
+def _two_in_a_row_a_round(rounds, step, factor, out):
+    a = splat8(1.0)
+    for _ in range(rounds):
+        a = (a + step) * factor
+    store(out, 0, a)
+
+
+def machine_speed() -> dict[str, float]:
+    """ns of one operation a lane at the machine's best, of one division, and of waiting for one result."""
+    out = np.zeros(8)
+    rounds = 100_000
+    kernels = (
+        (_six_a_round, 6 * 8),
+        (_twenty_a_round, 20 * 8),
+        (_six_divisions_a_round, 6 * 8),
+        (_two_in_a_row_a_round, 2),
+    )
+    tasks = [lambda k=kernel: k(rounds, 1e-9, 1.0000001, out) for kernel, _ in kernels]
+    best = [
+        min(seconds) / rounds / operations * 1e9
+        for seconds, (_, operations) in zip(in_turns(50, *tasks), kernels, strict=True)
+    ]
+    return {"plain_ns": min(best[:2]), "division_ns": best[2], "wait_ns": best[3]}
+
+
+def floor(columns: dict[str, Any]) -> tuple[Table, dict[str, Any]]:
+    """The time no arrangement of one stage after another can beat, and how far `atc` is from it."""
+    speed = machine_speed()
+    figures: dict[str, Any] = {"speed": speed}
+    rows = []
+    for mode in MODES:
+        total = 0.0
+        for stage in stages(mode):
+            work = max(stage.plain * speed["plain_ns"], stage.divisions * speed["division_ns"])
+            least = max(work, stage.waits * speed["wait_ns"])
+            total += least
+            if mode == MODES[0] or stage.name.startswith("HMA"):
+                cells = (str(stage.plain), str(stage.divisions), str(stage.waits), f"{least:.1f}")
+                rows.append((stage.name, *cells))
+        measured = columns[f"100000 bars, atc, {mode}"]["median_ns"]
+        figures[mode] = {"floor_ns": total, "measured_ns": measured, "times_the_floor": measured / total}
+    for mode in MODES:
+        f = figures[mode]
+        whole = stages(mode)
+        cells = (str(sum(s.plain for s in whole)), str(sum(s.divisions for s in whole)), "", f"{f['floor_ns']:.1f}")
+        rows.append((f"whole, {mode}: measured {f['measured_ns']:.1f}, {f['times_the_floor']:.1f} x", *cells))
+    notes = (
+        f"On this machine, measured in this run with nothing but registers: {1 / speed['plain_ns']:.0f} operations "
+        f"or {1 / speed['division_ns']:.1f} divisions a ns, and {speed['wait_ns']:.2f} ns from one operation to one "
+        "that needs its result. A stage's floor is the largest of the three; loads, stores and turning rows into "
+        "lanes are not counted. Measured: 100,000 bars."
+    )
+    header = ("stage", "operations a bar", "divisions", "in a row", "floor, ns a bar")
+    return Table("The floor", header, rows, notes), figures
+
+
+# ---------------------------------------------------------------- report
+def machine() -> str:
+    """When and where this ran, with what."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        fields = dict(
+            (part.strip() for part in line.split(":", 1)) for line in cpuinfo.read_text().splitlines() if ":" in line
+        )
+        model = fields.get("model name", model)
+        if "cpu family" in fields:
+            model += f" (family {fields['cpu family']}, model {fields.get('model', '?')})"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = f"Python {platform.python_version()}, numpy {np.__version__}, pandas {pd.__version__}"
+    versions += f", numba {numba.__version__}, TA-Lib {talib.__version__}"
+    return f"{datetime.date.today()}, {model}, {cores} cores, {platform.system()}; {versions}."
+
+
+def main() -> None:
+    """Measure, print, and keep the figures where asked to."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few rounds, no compiling from nothing")
+    parser.add_argument("--markdown", action="store_true", help="print the tables as GitHub markdown")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
+    asked = parser.parse_args()
+
+    start = time.perf_counter()
+    where = machine()
+    print(where, end="\n\n", flush=True)
+    precompile()
+    figures: dict[str, Any] = {"where": where, "quick": asked.quick}
+    for name, measure in (
+        ("one_column", lambda: one_column(asked.quick)),
+        ("floor", lambda: floor(figures["one_column"])),
+        ("many_columns", lambda: many_columns(asked.quick)),
+        ("new_process", lambda: new_process(asked.quick)),
+        ("memory", memory),
+    ):
+        table, figures[name] = measure()
+        print(table.text(asked.markdown), flush=True)
+    if asked.json:
+        asked.json.write_text(json.dumps(figures, indent=1) + "\n")
+    print(f"Measured in {time.perf_counter() - start:.0f} s.")
+
+
+if __name__ == "__main__":
+    main()
