@@ -35,18 +35,15 @@ class Growth(NamedTuple):
 
 
 class PerType(Mapping[str, Any]):
-    """One output of each type by its name, made when it is asked for and kept."""
+    """One output of each type, by the type's name."""
 
-    def __init__(self, make: Callable[[str], Any]) -> None:
-        self._make = make
-        self._made: dict[str, Any] = {}
+    def __init__(self, output: Callable[[str], Any]) -> None:
+        self._output = output
 
     def __getitem__(self, type_: str) -> Any:
         if type_ not in TYPES:
             raise KeyError(f"no type {type_!r}; the types are {', '.join(TYPES)}")
-        if type_ not in self._made:
-            self._made[type_] = self._make(type_)
-        return self._made[type_]
+        return self._output(type_)
 
     def __iter__(self) -> Iterator[str]:
         return iter(TYPES)
@@ -85,6 +82,7 @@ class AtcResult:
         self.params = params
         self._prices = prices
         self._verdict = engine.verdict(prices, params)
+        self._made: dict[tuple[str, str], Any] = {}
 
     # ------------------------------------------------------------ the verdict
     @cached_property
@@ -114,39 +112,48 @@ class AtcResult:
         return turns
 
     # ------------------------------------------------------------ the layers
-    @cached_property
+    @property
     def signals(self) -> Mapping[str, Any]:
         """Layer-1 signal of each type, -1 to 1 in hundredths: ``result.signals["EMA"]``."""
-        return PerType(lambda type_: self._wrap(self._layers.signals[:, TYPES.index(type_)]))
+        return self._per_type("signals", lambda type_: self._wrap(self._layers.signals[:, TYPES.index(type_)]))
 
-    @cached_property
+    @property
     def weights(self) -> Mapping[str, Any]:
         """Layer-2 equity of each type, its weight in the average: ``result.weights["EMA"]``."""
-        return PerType(lambda type_: self._wrap(self._layers.weights[:, TYPES.index(type_)]))
+        return self._per_type("weights", lambda type_: self._wrap(self._layers.weights[:, TYPES.index(type_)]))
 
     @cached_property
     def _layers(self) -> engine.Layers:
         return engine.layers(self._prices, self.params)
 
     # ------------------------------------------------------------ the calibration view
-    @cached_property
+    @property
     def moving_averages(self) -> Mapping[str, Any]:
         """The nine averages of each type, bars x 9 (bars x columns x 9), named by length, base length first."""
-        return PerType(lambda type_: self._wide(type_, self._members[type_].moving_averages, np.nan))
+        return self._per_type("moving_averages", lambda t: self._wide(t, self._members(t).moving_averages, np.nan))
 
-    @cached_property
+    @property
     def states(self) -> Mapping[str, Any]:
         """The nine trend states of each type, -1, 0 or 1 as int8; 0 where a column has no bar."""
-        return PerType(lambda type_: self._wide(type_, self._members[type_].states, 0))
+        return self._per_type("states", lambda t: self._wide(t, self._members(t).states, 0))
 
-    @cached_property
+    @property
     def equities(self) -> Mapping[str, Any]:
         """The nine layer-1 equities of each type, never below 0.25. NaN before `cutout`."""
-        return PerType(lambda type_: self._wide(type_, self._members[type_].equities, np.nan))
+        return self._per_type("equities", lambda t: self._wide(t, self._members(t).equities, np.nan))
 
-    @cached_property
-    def _members(self) -> Mapping[str, engine.Members]:
-        return PerType(lambda type_: engine.members(self._prices, self.params, type_))
+    def _members(self, type_: str) -> engine.Members:
+        made: engine.Members = self._once("members", type_, lambda t: engine.members(self._prices, self.params, t))
+        return made
+
+    def _per_type(self, output: str, make: Callable[[str], Any]) -> PerType:
+        """Made anew on each access: kept, it and this result would hold each other until the next collection."""
+        return PerType(lambda type_: self._once(output, type_, make))
+
+    def _once(self, output: str, type_: str, make: Callable[[str], Any]) -> Any:
+        if (output, type_) not in self._made:
+            self._made[output, type_] = make(type_)
+        return self._made[output, type_]
 
     # ------------------------------------------------------------ summaries
     @cached_property
@@ -221,7 +228,7 @@ class AtcResult:
         shown = slice(0 if last is None else max(n - last, 0), n)
 
         def members(type_: str) -> engine.Members:
-            return self._members[type_].pick((at, slice(None), shown))
+            return self._members(type_).pick((at, slice(None), shown))
 
         return OneColumn(
             label=column,
@@ -247,7 +254,8 @@ class AtcResult:
         return self._prices.wrap_wide(spread, self.params.lengths(type_))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: self.__dict__[name] for name in ("params", "_prices", "_verdict")}
+        """What was computed on demand can be again."""
+        return {"params": self.params, "_prices": self._prices, "_verdict": self._verdict, "_made": {}}
 
     def __repr__(self) -> str:
         columns, bars = self._prices.close.shape

@@ -36,6 +36,12 @@ def rsum(x, length):
                 s = x[k] + s
             c = 0.0
             entered[h] = v
+        elif t < length:  # the window fills: nothing to take out, and s - c is not rounded on its own
+            y = v - c
+            ns = s + y
+            c = (ns - s) - y
+            s = ns
+            entered[h] = y
         else:
             old = entered[h]
             y1 = -old - c

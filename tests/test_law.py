@@ -146,7 +146,7 @@ def test_equities_that_overflow_stay_the_law_s() -> None:
 
 
 # ---------------------------------------------------------------- properties
-@settings(max_examples=EXAMPLES // 5)
+@settings(max_examples=max(EXAMPLES // 5, 2))
 @given(prices(min_bars=2, max_bars=400, nan_gaps=True), atc_params(), st.floats(0, 1))
 def test_nothing_repaints(close: np.ndarray, params: dict[str, Any], share: float) -> None:
     n = max(1, int(share * close.size))
@@ -155,7 +155,7 @@ def test_nothing_repaints(close: np.ndarray, params: dict[str, Any], share: floa
         assert_same_bits(getattr(whole, name)[..., :n], getattr(beginning, name), name)
 
 
-@settings(max_examples=EXAMPLES // 5)
+@settings(max_examples=max(EXAMPLES // 5, 2))
 @given(prices(max_bars=300, nan_gaps=True), atc_params())
 def test_a_nan_bar_is_not_a_bar(close: np.ndarray, params: dict[str, Any]) -> None:
     bars = ~np.isnan(close)
@@ -169,7 +169,7 @@ def test_a_nan_bar_is_not_a_bar(close: np.ndarray, params: dict[str, Any]) -> No
             assert_same_bits(getattr(whole, name)[..., bars], getattr(packed, name), name)
 
 
-@settings(max_examples=EXAMPLES // 10)
+@settings(max_examples=max(EXAMPLES // 10, 2))
 @given(st.data(), atc_params())
 def test_columns_are_independent(data: st.DataObject, params: dict[str, Any]) -> None:
     n = data.draw(st.integers(1, 200))
@@ -183,7 +183,7 @@ def test_columns_are_independent(data: st.DataObject, params: dict[str, Any]) ->
         assert_same_bits(together.equities["DEMA"][:, c], alone.equities["DEMA"])
 
 
-@settings(max_examples=EXAMPLES // 10)
+@settings(max_examples=max(EXAMPLES // 10, 2))
 @given(prices(regimes=("walk", "flat", "ticks", "crossing")), atc_params(), st.integers(-60, 60))
 def test_scaling_by_a_power_of_two_changes_no_signal(close: np.ndarray, params: dict[str, Any], power: int) -> None:
     scaled, plain = fast_atc(close * 2.0**power, **params), fast_atc(close, **params)

@@ -36,7 +36,9 @@ def test_a_later_put_replaces(tmp_path: Path) -> None:
 
 
 def test_another_process_finds_it(tmp_path: Path) -> None:
-    code = f"from atc_plugin.cache.store import Store; import numpy as np; Store({str(tmp_path)!r}).put('k', np.arange(4))"
+    code = (
+        f"from atc_plugin.cache.store import Store; import numpy as np; Store({str(tmp_path)!r}).put('k', np.arange(4))"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert_same_bits(Store(tmp_path).get("k"), np.arange(4))
 

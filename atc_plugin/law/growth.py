@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .compiling import entry
 
 _STEP = 4096
+_OVERFLOW = 709.79  # e to this power is beyond the doubles: inf, where Python would raise
 
 
 @entry
@@ -20,7 +21,8 @@ def _powers(n, lam):
     """math.e ** (lam * i) for i in 0..n-1, by the C library's pow as Python calls it; numpy's rounds differently."""
     table = np.empty(n)
     for i in range(n):
-        table[i] = math.pow(math.e, lam * i)
+        power = lam * i
+        table[i] = math.pow(math.e, power) if power < _OVERFLOW else math.inf
     return table
 
 

@@ -195,8 +195,10 @@ def start_rsum(state):
 def rsum_step(v, s, c, old, filling, restart, always):
     """RSUM at one bar: the sum, its compensation, and what enters the ring.
 
-    While the window is `filling` nothing leaves, and the value is added alone: y = v - c, s = s + y. The law's `fires`, c != 0 and v != 0 and |c| - ((v + |c|) - v) > 0 with v + |c| finite and not 0, is
+    The law's `fires`, c != 0 and v != 0 and |c| - ((v + |c|) - v) > 0 with v + |c| finite and not 0, is
     |c| > (v + |c|) - v: equal in each of the excluded cases, false with NaN. `always`: length 1, the value itself.
+    While the window is `filling` nothing leaves and the value is added alone, as y = v - c, s = s + y: the general step
+    would round s - c first. None where no window of the tile can be filling.
     """
     b = absolute(c)
     fires = (b > (b + v) - v) | always
