@@ -6,16 +6,17 @@ beyond is unspecified.
 
 from __future__ import annotations
 
+import functools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy import float64, int8
+from numpy import float64, int8, int64
 from numpy.typing import NDArray
 
 from .law.growth import growth_table
-from .law.layout import Component, lay_out
+from .law.layout import Component, Layout, lay_out
 from .law.tiles import Outputs, evaluate
 from .params import TYPES, AtcParams
 
@@ -85,21 +86,29 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-def components_of(params: AtcParams) -> tuple[Component, ...]:
-    """The six components of a configuration, in the order of the law."""
-    return tuple(_component(params, type_) for type_ in TYPES)
-
-
-def _component(params: AtcParams, type_: str) -> Component:
+def component(params: AtcParams, type_: str) -> Component:
+    """The average a type takes and its nine lengths."""
     average = {"sma": "SMA", "hull": "HULL"}[params.hma_mode] if type_ == "HMA" else type_
     return average, params.lengths(type_)
+
+
+@functools.lru_cache(maxsize=1024)
+def _layout(params: AtcParams, types: tuple[str, ...], bars: int | None) -> Layout:
+    """Room for the averages of these types, none longer than one bar more than the series has.
+
+    Such an average is never defined, however long it is.
+    """
+    components = [component(params, type_) for type_ in types]
+    if bars is not None:
+        components = [(average, tuple(min(length, bars + 1) for length in lengths)) for average, lengths in components]
+    return lay_out(tuple(components))
 
 
 def verdict(prices: Prices, params: AtcParams) -> Verdict:
     """Average and direction of every column."""
     shape = prices.close.shape
     out = Verdict(np.empty(shape), np.empty(shape))
-    _run(prices, params, components_of(params), average=out.average, direction=out.direction)
+    _run(prices, params, TYPES, average=out.average, direction=out.direction)
     if params.strategy_mode:
         _delay(out.average, np.nan)
         _delay(out.direction, 0.0)
@@ -110,7 +119,7 @@ def layers(prices: Prices, params: AtcParams) -> Layers:
     """Layer-1 signals and layer-2 equities of every column."""
     columns, bars = prices.close.shape
     out = Layers(np.empty((columns, len(TYPES), bars)), np.empty((columns, len(TYPES), bars)))
-    _run(prices, params, components_of(params), signals=out.signals, weights=out.weights)
+    _run(prices, params, TYPES, signals=out.signals, weights=out.weights)
     if params.strategy_mode:
         _delay(out.signals, np.nan)
     return out
@@ -119,10 +128,9 @@ def layers(prices: Prices, params: AtcParams) -> Layers:
 def members(prices: Prices, params: AtcParams, type_: str) -> Members:
     """Averages, trend states and equities of the nine members of one type."""
     columns, bars = prices.close.shape
-    component = _component(params, type_)
-    shape = (columns, len(component[1]), bars)
+    shape = (columns, len(params.lengths(type_)), bars)
     out = Members(np.empty(shape), np.empty(shape, np.int8), np.empty(shape))
-    order = _run(prices, params, (component,), **out._asdict())[0]
+    order = _run(prices, params, (type_,), **out._asdict())[0]
     return out.pick((slice(None), order))
 
 
@@ -131,33 +139,35 @@ def _delay(array: NDArray[float64], first: float) -> None:
     array[..., 0] = first
 
 
-def _run(prices: Prices, params: AtcParams, components: tuple[Component, ...], **wanted: NDArray[Any]) -> Any:
-    """Fill the arrays in `wanted`; returns which member of the pass each component's nine are."""
+_FLAT, _DEEP = np.empty((0, 0)), np.empty((0, 0, 0))
+_NOTHING = Outputs(_FLAT, _FLAT, _DEEP, _DEEP, _DEEP, np.empty((0, 0, 0), np.int8), _DEEP)
+
+
+def _run(prices: Prices, params: AtcParams, types: tuple[str, ...], **wanted: NDArray[Any]) -> NDArray[int64]:
+    """Fill the arrays in `wanted`; returns which members of the pass the nine of each type are."""
     columns, bars = prices.close.shape
-    # An average longer than the series is never defined, however long it is: no room need be made for it.
-    short = tuple((average, tuple(min(length, bars + 1) for length in lengths)) for average, lengths in components)
-    places = lay_out(short)
-    flat = np.empty((0, bars))
-    deep = np.empty((0, 0, bars))
-    nothing = Outputs(flat, flat, deep, deep, deep, np.empty((0, 0, bars), np.int8), deep)
-    weights = np.array([params.weight(type_) for type_ in TYPES])
+    longest = max(map(params.longest, types))
+    layout = _layout(params, types, bars if longest > bars else None)
+    weights = np.array([params.weight(type_) for type_ in types])
     cutout = min(params.cutout, bars)
+    growth = growth_table(bars - cutout, params.lambda_ / 1000)
+    out = _NOTHING._replace(**wanted)
 
     def work(first: int, last: int) -> None:
         evaluate(  # type: ignore[no-untyped-call]
             prices.close,
             prices.source,
             prices.counts,
-            growth_table(bars - cutout, params.lambda_ / 1000),
+            growth,
             cutout,
             1 - params.decay / 100,
             params.long_threshold,
             params.short_threshold,
-            places,
+            layout,
             weights,
             first,
             last,
-            nothing._replace(**wanted),
+            out,
         )
 
     jobs = min(columns, job_count()) if columns * bars >= 2 * _THREAD_BARS else 1
@@ -167,7 +177,7 @@ def _run(prices: Prices, params: AtcParams, components: tuple[Component, ...], *
         edges = [columns * job // jobs for job in range(jobs + 1)]
         with ThreadPoolExecutor(jobs) as pool:
             list(pool.map(work, edges[:-1], edges[1:]))
-    return places.components
+    return layout.components
 
 
 def precompile() -> None:

@@ -17,6 +17,8 @@ TYPES = ("EMA", "HMA", "WMA", "DEMA", "LSMA", "KAMA")
 OFFSETS = {"Narrow": (1, 2, 3, 4), "Medium": (1, 2, 4, 6), "Wide": (1, 3, 5, 7)}
 """How far the neighbours of a base length lie from it, for each robustness."""
 
+_LENGTH_NAMES = {type_: f"{type_.lower()}_len" for type_ in TYPES}
+
 _T = TypeVar("_T")
 
 
@@ -165,11 +167,12 @@ class AtcParams:
     strategy_mode: bool = _field(False, "on or off", "delay average, signals and direction by one bar")
 
     def __post_init__(self) -> None:
-        for row in PARAMETERS:
-            object.__setattr__(self, row.name, row.check(getattr(self, row.name)))
+        for name, row in _ROWS.items():
+            value = getattr(self, name)
+            if value is not row.default:
+                object.__setattr__(self, name, row.check(value))
         reach = OFFSETS[self.robustness][-1]
-        for type_ in TYPES:
-            name = _length_name(type_)
+        for type_, name in _LENGTH_NAMES.items():
             hull = type_ == "HMA" and self.hma_mode == "hull"
             shortest = 2 if hull else 1
             if getattr(self, name) - reach < shortest:
@@ -199,17 +202,17 @@ class AtcParams:
 
     def lengths(self, type_: str) -> tuple[int, ...]:
         """The nine lengths of a type: the base, the longer four, the shorter four."""
-        base = getattr(self, _length_name(type_))
+        base = getattr(self, _LENGTH_NAMES[type_])
         offsets = OFFSETS[self.robustness]
         return (base, *(base + o for o in offsets), *(base - o for o in offsets))
+
+    def longest(self, type_: str) -> int:
+        """The longest of a type's nine lengths."""
+        return int(getattr(self, _LENGTH_NAMES[type_])) + OFFSETS[self.robustness][-1]
 
     def weight(self, type_: str) -> float:
         """The starting equity of a type in layer 2."""
         return float(getattr(self, f"{type_.lower()}_w"))
-
-
-def _length_name(type_: str) -> str:
-    return f"{type_.lower()}_len"
 
 
 PARAMETERS = tuple(
@@ -217,7 +220,8 @@ PARAMETERS = tuple(
 )
 """The table: one `Parameter` for each field of `AtcParams`, in order."""
 
-NAMES = frozenset(row.name for row in PARAMETERS)
+_ROWS = {row.name: row for row in PARAMETERS}
+NAMES = frozenset(_ROWS)
 
 
 def check_names(values: Mapping[str, Any] | Iterable[str]) -> None:

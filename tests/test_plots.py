@@ -45,7 +45,7 @@ def test_the_verdict() -> None:
 def test_each_bar_has_one_colour_and_stretches_meet() -> None:
     by_name = traces(RESULT.plot())
     shown = sum(~np.isnan(np.asarray(by_name[name][0].y)) for name in ("long", "short", "no direction yet"))
-    turns = (RESULT.direction != RESULT.direction.shift()).to_numpy()
+    turns = (RESULT.direction != RESULT.direction.shift()).to_numpy(copy=True)
     turns[0] = False
     np.testing.assert_array_equal(shown, np.where(turns, 2, 1))
 
@@ -56,7 +56,7 @@ def test_the_calibration_view() -> None:
         average, equity = by_name[f"DEMA {length}"]
         np.testing.assert_array_equal(average.y, RESULT.moving_averages["DEMA"].iloc[:, k])
         np.testing.assert_array_equal(equity.y, RESULT.equities["DEMA"].iloc[:, k])
-    with pytest.raises(ValueError, match="ma must be one of 'EMA', 'HMA', .*; got 'SMA'"):
+    with pytest.raises(ValueError, match=r"ma must be one of 'EMA', 'HMA', .*; got 'SMA'"):
         RESULT.plot(ma="SMA")
 
 

@@ -1,0 +1,83 @@
+"""What all benchmarks share: taking turns, tables with limits, and the words for where they ran."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+import platform
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numba
+import numpy as np
+import pandas as pd
+import talib
+
+
+@dataclasses.dataclass
+class Table:
+    """Rows of text under a title, and in a few words how they were measured."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    notes: str = ""
+
+    def text(self, markdown: bool) -> str:
+        """The table as GitHub writes them, or in aligned columns."""
+        columns = []
+        for head, *cells in zip(self.header, *self.rows, strict=True):
+            width = max(map(len, (head, *cells)))
+            numbers = all(cell[:1] in "0123456789<>" for cell in cells)
+            rule = "-" * (width - 1) + (":" if numbers else "-")
+            column = [head, *([rule] if markdown else []), *cells]
+            columns.append([cell.rjust(width) if numbers else cell.ljust(width) for cell in column])
+        lines = list(zip(*columns, strict=True))
+        notes = textwrap.fill(self.notes, 120, break_on_hyphens=False)
+        if markdown:
+            body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            return f"### {self.title}\n\n{body}\n\n{notes}".rstrip() + "\n"
+        body = "\n".join("  ".join(line).rstrip() for line in lines)
+        return f"{self.title}\n{body}\n{notes}".rstrip() + "\n"
+
+
+def against(value: float, *, at_most: float | None = None, at_least: float | None = None) -> tuple[str, str]:
+    """The limit and whether it holds, as two cells."""
+    if at_most is not None:
+        return f"<= {at_most:g}", "PASS" if value <= at_most else "over"
+    if at_least is not None:
+        return f">= {at_least:g}", "PASS" if value >= at_least else "under"
+    return "", ""
+
+
+def in_turns(rounds: int, *tasks: Callable[[], object]) -> list[list[float]]:
+    """Seconds of each task, one of every round, after a first call of each that is not counted."""
+    seconds: list[list[float]] = [[] for _ in tasks]
+    for task in tasks:
+        task()
+    for _ in range(rounds):
+        for task, taken in zip(tasks, seconds, strict=True):
+            start = time.perf_counter()
+            task()
+            taken.append(time.perf_counter() - start)
+    return seconds
+
+
+def machine() -> str:
+    """When and where this ran, with what."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        fields = dict(
+            (part.strip() for part in line.split(":", 1)) for line in cpuinfo.read_text().splitlines() if ":" in line
+        )
+        model = fields.get("model name", model)
+        if "cpu family" in fields:
+            model += f" (family {fields['cpu family']}, model {fields.get('model', '?')})"
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = f"Python {platform.python_version()}, numpy {np.__version__}, pandas {pd.__version__}"
+    versions += f", numba {numba.__version__}, TA-Lib {talib.__version__}"
+    return f"{datetime.date.today()}, {model}, {cores} cores, {platform.system()}; {versions}."
