@@ -20,7 +20,6 @@ from .simd import (
     flip_sign,
     floor,
     load8,
-    load16,
     load32,
     select,
     splat32,
@@ -46,7 +45,7 @@ class MemberState(NamedTuple):
 @kernel
 def member_state(members):
     """Room for so many members, padded by whole vectors; what pads them counts as crossed."""
-    n = whole_vectors(members)
+    n = (members + 31) // 32 * 32
     return MemberState(filled(n, np.nan), filled(n, 1.0), filled(n, np.nan), filled(n, 0.0))
 
 
@@ -66,23 +65,23 @@ def equities_of_averages(close, moved, keep, bars, state, lanes, width):
 
     E = (E * keep) * (1 + a) with a = +-moved by the state, `moved` the growth-weighted return of the next bar.
     """
-    for g in range(0, state.equity.size, 16):
-        equity = load16(state.equity, g)
-        trend = load16(state.trend, g)
+    for g in range(0, state.equity.size, 32):
+        equity = load32(state.equity, g)
+        trend = load32(state.trend, g)
         if every((trend < 0.0) | (trend > 0.0)):
             # Once a member has crossed, the law's cross rule says no more than this: its state is the side of the
             # close, and ties (and bars without an average) keep it.
             for t in range(bars):
-                side = close[t] - load16(lanes, t * width + g)
+                side = close[t] - load32(lanes, t * width + g)
                 trend = select((side < 0.0) | (side > 0.0), side, trend)
                 store(lanes, t * width + g, with_sign(equity, trend))
                 equity = (equity * keep) * (flip_sign(moved[t], trend) + 1.0)
                 equity = select(equity < FLOOR, FLOOR, equity)
         else:
-            last = load16(state.side, g)
-            stateless = load16(state.stateless, g)
+            last = load32(state.side, g)
+            stateless = load32(state.stateless, g)
             for t in range(bars):
-                m = load16(lanes, t * width + g)
+                m = load32(lanes, t * width + g)
                 above = m < close[t]
                 below = m > close[t]
                 trend = select(above & (last <= 0.0), 1.0, select(below & (last >= 0.0), -1.0, trend))

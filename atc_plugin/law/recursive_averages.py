@@ -1,5 +1,8 @@
 """The averages that remember, EMA, DEMA, SMA and KAMA, with members in the lanes.
 
+Each has a first form, for tiles in which a member may yet start, and one without the questions that only those ask:
+`None` for such an argument compiles them out.
+
 A *member* is one average of one length. `lanes[t * width + member]` holds its value at bar t of the tile, so a step in
 time is one vector operation over the members. Each state keeps what a member carries from tile to tile; its arrays are
 padded to whole vectors, and what pads them is harmless.
@@ -118,15 +121,23 @@ def start_ema(state, lengths, x, n, double):
 @kernel
 def ema(x, history, first_bar, bars, state, lanes, at, width):
     """e = e + alpha * (x - e)."""
+    if first_bar < history:
+        _ema(x, history, first_bar, bars, state, lanes, at, width, True)
+    else:
+        _ema(x, history, first_bar, bars, state, lanes, at, width, None)
+
+
+@kernel
+def _ema(x, history, first_bar, bars, state, lanes, at, width, may_start):
     for g in range(0, state.alpha.size, 16):
         alpha = load16(state.alpha, g)
         seed_bar = load16(state.first_bar, g)
         seed = load16(state.first, g)
         e = load16(state.value, g)
         for t in range(bars):
-            bar = float(first_bar + t)
             e = e + alpha * (x[history + t] - e)
-            e = select((seed_bar <= bar) & (seed_bar >= bar), seed, e)
+            if may_start is not None:
+                e = _seeded(e, seed, seed_bar, float(first_bar + t))
             store(lanes, t * width + at + g, e)
         store(state.value, g, e)
 
@@ -134,6 +145,14 @@ def ema(x, history, first_bar, bars, state, lanes, at, width):
 @kernel
 def dema(x, history, first_bar, bars, state, lanes, at, width):
     """2 * e1 - e2, e1 the EMA of x and e2 the EMA of e1."""
+    if first_bar < 2 * history:
+        _dema(x, history, first_bar, bars, state, lanes, at, width, True)
+    else:
+        _dema(x, history, first_bar, bars, state, lanes, at, width, None)
+
+
+@kernel
+def _dema(x, history, first_bar, bars, state, lanes, at, width, may_start):
     for g in range(0, state.alpha.size, 16):
         alpha = load16(state.alpha, g)
         seed_bar = load16(state.first_bar, g)
@@ -143,14 +162,20 @@ def dema(x, history, first_bar, bars, state, lanes, at, width):
         second = load16(state.second, g)
         e2 = load16(state.second_value, g)
         for t in range(bars):
-            bar = float(first_bar + t)
             e1 = e1 + alpha * (x[history + t] - e1)
-            e1 = select((seed_bar <= bar) & (seed_bar >= bar), seed, e1)
+            if may_start is not None:
+                e1 = _seeded(e1, seed, seed_bar, float(first_bar + t))
             e2 = e2 + alpha * (e1 - e2)
-            e2 = select((second_bar <= bar) & (second_bar >= bar), second, e2)
+            if may_start is not None:
+                e2 = _seeded(e2, second, second_bar, float(first_bar + t))
             store(lanes, t * width + at + g, e1 * 2.0 - e2)
         store(state.value, g, e1)
         store(state.second_value, g, e2)
+
+
+@kernel
+def _seeded(e, seed, seed_bar, bar):
+    return select((seed_bar <= bar) & (seed_bar >= bar), seed, e)
 
 
 # ---------------------------------------------------------------- RSUM, SMA and KAMA
@@ -235,11 +260,13 @@ def _sma(x, history, first_bar, bars, state, restarts, lanes, at, width, may_fil
             restart = load16(restarts, t * n + g)
             if may_fill is None:
                 s, c, entered = rsum_step(x[history + t], s, c, old, None, restart, length <= 1.0)
+                average = s / length
             else:
                 filling = length > float(first_bar + t)
                 s, c, entered = rsum_step(x[history + t], s, c, old, filling, restart, length <= 1.0)
+                average = select(length <= float(first_bar + t + 1), s / length, np.nan)
             store(state.entered, row, entered)
-            store(lanes, t * width + at + g, select(length <= float(first_bar + t + 1), s / length, np.nan))
+            store(lanes, t * width + at + g, average)
         store(state.sum, g, s)
         store(state.rest, g, c)
 

@@ -102,7 +102,7 @@ def _workspace(layout):
     history = layout.history
     components = layout.components.shape[0]
     stride = history + BARS
-    width = whole_vectors(layout.members + 16) + 8
+    width = (layout.members + 31) // 32 * 32 + 24
     component_width = whole_vectors(components) + 8
     padded = (components + 7) // 8 * 8
     sums = max(whole_vectors(layout.sma_lengths.size), whole_vectors(layout.kama_lengths.size))
