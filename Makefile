@@ -4,7 +4,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 RUN := .venv/bin/python
 
-.PHONY: demo test lint coverage examples benchmark clean
+.PHONY: demo test lint coverage benchmark clean
 
 demo: .venv/demo  ## ATC on real prices, then a first sweep and a backtest of its winner
 	$(RUN) examples/first_look.py
@@ -14,16 +14,16 @@ test: .venv/test  ## all tests
 	$(RUN) -m pytest
 
 coverage: .venv/test  ## branch coverage of everything, the kernels running as Python
-	NUMBA_DISABLE_JIT=1 $(RUN) -m coverage run -m pytest -q
+	$(RUN) -m coverage erase
+	$(RUN) -m coverage run --parallel-mode -m pytest -q tests/test_atc.py tests/test_compiling.py tests/test_simd.py
+	NUMBA_DISABLE_JIT=1 $(RUN) -m coverage run --parallel-mode -m pytest -q
+	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report --fail-under=95
 
 lint: .venv/dev  ## style and types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-
-examples: .venv/test  ## every example, as a user would run it
-	$(RUN) -m pytest tests/test_examples.py --run-examples
 
 benchmark: .venv/test  ## the figures of docs/performance.md
 	$(RUN) benchmarks/single.py

@@ -4,7 +4,7 @@
 >>> from atc_plugin import atc
 >>> result = atc(100 + 10 * np.sin(np.arange(400) / 30), ema_len=21)
 >>> result.average.shape, float(result.direction[-1])
-((400,), -1.0)
+((400,), 1.0)
 """
 
 from __future__ import annotations

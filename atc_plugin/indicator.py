@@ -42,8 +42,8 @@ def atc(
     >>> import numpy as np
     >>> close = 100 + 10 * np.sin(np.arange(400) / 30)
     >>> result = atc(close, hma_mode="hull")
-    >>> result.direction[-1], int(result.entries.sum())
-    (np.float64(-1.0), 2)
+    >>> float(result.direction[-1]), int(result.entries.sum())
+    (1.0, 2)
     """
     configuration = as_params(params, overrides)
     check_backend(backend)

@@ -10,6 +10,7 @@ from fast_law import fast_atc
 from golden_files import GOLDEN, load_golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba.core.config import DISABLE_JIT
 from plain_law import equity, growth_table, plain_atc, returns
 from price_strategies import atc_params, prices, source_for
 from pynecore_oracle import pynecore_atc, pynecore_equity
@@ -55,7 +56,7 @@ def test_translation_is_the_golden_one(name: str) -> None:
         assert_same_bits(got[key], arrays[key], f"{name} {key}")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=5 if DISABLE_JIT else 120)
 @given(st.data())
 def test_any_parameters(data: st.DataObject) -> None:
     close = data.draw(prices(max_bars=300, regimes=PINE_REGIMES), "close")
@@ -82,7 +83,7 @@ def test_filling_window(start: float, hma_mode: str) -> None:
     assert_all_agree(np.round(start + 0.19 * np.arange(60), 2), None, {"hma_mode": hma_mode})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=5 if DISABLE_JIT else 60)
 @given(
     close=prices(max_bars=120, regimes=PINE_REGIMES),
     seed=st.integers(0, 2**32 - 1),

@@ -67,6 +67,21 @@ def test_a_directory_that_vanishes_is_a_miss(tmp_path: Path) -> None:
     assert_same_bits(store.get("key"), np.arange(3.0))
 
 
+def test_a_fault_while_looking_up_is_a_miss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = Store(tmp_path)
+    store.put("key", np.arange(3.0))
+
+    def broken(key: str) -> bool:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(store._kept, "check_call_in_cache", broken)
+    assert not store.contains("key")
+    assert store.get("key") is MISSING
+    assert "cannot look up" in caplog.text
+
+
 def test_a_place_that_cannot_be_written_keeps_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(tmp_path / "cache")
     shutil.rmtree(tmp_path / "cache")
