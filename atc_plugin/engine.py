@@ -7,7 +7,9 @@ beyond is unspecified.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,10 +32,10 @@ _THREAD_BARS = 20_000
 
 
 class Verdict(NamedTuple):
-    """What most callers want."""
+    """What most callers want; the direction as int8."""
 
     average: NDArray[float64]
-    direction: NDArray[float64]
+    direction: NDArray[int8]
 
 
 class Layers(NamedTuple):
@@ -107,11 +109,11 @@ def _layout(params: AtcParams, types: tuple[str, ...], bars: int | None) -> Layo
 def verdict(prices: Prices, params: AtcParams) -> Verdict:
     """Average and direction of every column."""
     shape = prices.close.shape
-    out = Verdict(np.empty(shape), np.empty(shape))
+    out = Verdict(np.empty(shape), np.empty(shape, np.int8))
     _run(prices, params, TYPES, average=out.average, direction=out.direction)
     if params.strategy_mode:
         _delay(out.average, np.nan)
-        _delay(out.direction, 0.0)
+        _delay(out.direction, 0)
     return out
 
 
@@ -134,13 +136,21 @@ def members(prices: Prices, params: AtcParams, type_: str) -> Members:
     return out.pick((slice(None), order))
 
 
-def _delay(array: NDArray[float64], first: float) -> None:
+def _delay(array: NDArray[Any], first: float) -> None:
     array[..., 1:] = array[..., :-1]
     array[..., 0] = first
 
 
-_FLAT, _DEEP = np.empty((0, 0)), np.empty((0, 0, 0))
-_NOTHING = Outputs(_FLAT, _FLAT, _DEEP, _DEEP, _DEEP, np.empty((0, 0, 0), np.int8), _DEEP)
+_FLAT, _DEEP = (0, 0), (0, 0, 0)
+_NOTHING = Outputs(
+    average=np.empty(_FLAT),
+    direction=np.empty(_FLAT, np.int8),
+    signals=np.empty(_DEEP),
+    weights=np.empty(_DEEP),
+    moving_averages=np.empty(_DEEP),
+    states=np.empty(_DEEP, np.int8),
+    equities=np.empty(_DEEP),
+)
 
 
 def _run(prices: Prices, params: AtcParams, types: tuple[str, ...], **wanted: NDArray[Any]) -> NDArray[int64]:
@@ -171,13 +181,25 @@ def _run(prices: Prices, params: AtcParams, types: tuple[str, ...], **wanted: ND
         )
 
     jobs = min(columns, job_count()) if columns * bars >= 2 * _THREAD_BARS else 1
-    if jobs == 1:
-        work(0, columns)
-    else:
-        edges = [columns * job // jobs for job in range(jobs + 1)]
-        with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(work, edges[:-1], edges[1:]))
+    _share(work, columns, jobs)
     return layout.components
+
+
+def _share(work: Callable[[int, int], None], columns: int, jobs: int) -> None:
+    """Call work(first, last) on as many equal blocks of columns as there are jobs, one of them in this thread.
+
+    Not more blocks than threads: each call makes a workspace, and the pages it touches cost more than it saves.
+    """
+    edges = [columns * job // jobs for job in range(jobs + 1)]
+    blocks = list(itertools.pairwise(edges))
+    if jobs > 1:
+        with ThreadPoolExecutor(jobs - 1) as pool:
+            others = [pool.submit(work, *block) for block in blocks[1:]]
+            work(*blocks[0])
+            for other in others:
+                other.result()
+    else:
+        work(0, columns)
 
 
 def precompile() -> None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from numpy import float64
+from numpy import float64, int8
 from numpy.typing import NDArray
 
 from . import engine
@@ -63,7 +63,7 @@ class OneColumn(NamedTuple):
     bars: NDArray[Any]  # their index labels, or positions
     close: NDArray[float64]
     average: NDArray[float64]
-    direction: NDArray[float64]
+    direction: NDArray[int8]
     entries: NDArray[np.bool_]
     exits: NDArray[np.bool_]
     signals: NDArray[float64]  # (6, n)
@@ -88,24 +88,24 @@ class AtcResult:
     @cached_property
     def average(self) -> Any:
         """The average signal, -1 to 1: six votes weighted by their layer-2 equities. NaN before `cutout`."""
-        return self._wrap(self._verdict.average)
+        return self._prices.wrap(self._prices.unpack(self._verdict.average, np.nan))
 
     @cached_property
     def direction(self) -> Any:
         """0 until the average first crosses a threshold, then +1 (long) or -1 (short). Floats."""
-        return self._wrap(self._verdict.direction)
+        return self._prices.wrap(self._prices.unpack(self._verdict.direction.astype(np.float64), np.nan))
 
     @cached_property
     def entries(self) -> Any:
         """Bars at which the direction turned +1. Booleans."""
-        return self._wrap(self._turns(1.0), fill=False)
+        return self._prices.wrap(self._prices.unpack(self._turns(1), False))
 
     @cached_property
     def exits(self) -> Any:
         """Bars at which the direction turned -1. Booleans."""
-        return self._wrap(self._turns(-1.0), fill=False)
+        return self._prices.wrap(self._prices.unpack(self._turns(-1), False))
 
-    def _turns(self, to: float) -> NDArray[np.bool_]:
+    def _turns(self, to: int) -> NDArray[np.bool_]:
         there: NDArray[np.bool_] = self._verdict.direction == to
         turns = there.copy()
         turns[:, 1:] &= ~there[:, :-1]
@@ -115,12 +115,16 @@ class AtcResult:
     @property
     def signals(self) -> Mapping[str, Any]:
         """Layer-1 signal of each type, -1 to 1 in hundredths: ``result.signals["EMA"]``."""
-        return self._per_type("signals", lambda type_: self._wrap(self._layers.signals[:, TYPES.index(type_)]))
+        return self._per_type("signals", lambda t: self._of_layers(self._layers.signals, t))
 
     @property
     def weights(self) -> Mapping[str, Any]:
         """Layer-2 equity of each type, its weight in the average: ``result.weights["EMA"]``."""
-        return self._per_type("weights", lambda type_: self._wrap(self._layers.weights[:, TYPES.index(type_)]))
+        return self._per_type("weights", lambda t: self._of_layers(self._layers.weights, t))
+
+    def _of_layers(self, packed: NDArray[float64], type_: str) -> Any:
+        # A copy: what is handed out is the user's to change, what the table is made from is not.
+        return self._prices.wrap(self._prices.unpack(packed[:, TYPES.index(type_)].copy(), np.nan))
 
     @cached_property
     def _layers(self) -> engine.Layers:
@@ -237,17 +241,12 @@ class AtcResult:
             close=self._prices.close[at, shown],
             average=self._verdict.average[at, shown],
             direction=self._verdict.direction[at, shown],
-            entries=self._turns(1.0)[at, shown],
-            exits=self._turns(-1.0)[at, shown],
+            entries=self._turns(1)[at, shown],
+            exits=self._turns(-1)[at, shown],
             signals=self._layers.signals[at, :, shown],
             weights=self._layers.weights[at, :, shown],
             members=members,
         )
-
-    def _wrap(self, packed: NDArray[Any], fill: Any = np.nan) -> Any:
-        values = self._prices.unpack(packed, fill)
-        # What is handed out is the user's to change; what later outputs are made from is not.
-        return self._prices.wrap(values.copy() if values is packed else values)
 
     def _wide(self, type_: str, packed: NDArray[Any], fill: Any) -> Any:
         spread = np.stack([self._prices.unpack(packed[:, k], fill) for k in range(packed.shape[1])], axis=1)

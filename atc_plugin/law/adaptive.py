@@ -181,16 +181,16 @@ def average_of_votes(signals, equities, stride, average):
 @kernel
 def direction(average, long_threshold, short_threshold, out):
     """0 until the first cross; +1 where the average crosses over the one threshold, -1 where under the other."""
-    turned = 0.0
+    turned = 0
     was_low = False
     was_high = False
     for t in range(average.size):
         level = average[t]
         if level == level:
             if level > long_threshold and was_low:
-                turned = 1.0
+                turned = 1
             if level < short_threshold and was_high:
-                turned = -1.0
+                turned = -1
             was_low = level <= long_threshold
             was_high = level >= short_threshold
         out[t] = turned

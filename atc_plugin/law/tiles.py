@@ -50,7 +50,7 @@ class Outputs(NamedTuple):
     """What to compute, by columns and bars; an array without columns is not computed."""
 
     average: NDArray[float64]  # (columns, n)
-    direction: NDArray[float64]  # (columns, n)
+    direction: NDArray[int8]  # (columns, n)
     signals: NDArray[float64]  # (columns, components, n): layer-1 signals
     weights: NDArray[float64]  # (columns, components, n): layer-2 equities
     moving_averages: NDArray[float64]  # (columns, members, n)
@@ -164,7 +164,9 @@ def _keep_history(array, rows, stride, history, bars):
 @kernel
 def _start(layout, work, x, n):
     work.x[:] = 0.0
-    work.rows[:] = np.nan
+    for row in range(layout.windows.rows):
+        start = row * (layout.history + BARS)
+        work.rows[start : start + layout.history] = np.nan  # no window starts before the first bar
     work.moved[:] = 0.0
     start_ema(work.ema, layout.ema_lengths, x, n, False)
     start_ema(work.dema, layout.dema_lengths, x, n, True)
