@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import importlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.tseries.api import guess_datetime_format
+
+from .dates import UNNAMED, date_column
+from .names import found, listing, plain
 
 Source = str | os.PathLike[str]
 Moment = str | dt.date | np.datetime64
 
-# Names as _plain makes them, the preferred first.
-DATE = ("date", "datetime", "timestamp", "time")
+# Names as `plain` makes them, the preferred first.
 SYMBOL = ("symbol", "ticker")
 CLOSE = ("adjclose", "adjustedclose", "close", "closelast", "last", "price")
 OTHER_FIELDS = ("open", "high", "low", "volume", "vol")
@@ -28,8 +28,6 @@ MISSING = ("", "nan", "na", "n/a", "#n/a", "null", "none")
 _KINDS = r"\.(parquet|pq|((csv|txt|tsv)\.)?(gz|zip|bz2|xz)|csv|txt|tsv)$"
 _SUFFIX = re.compile(_KINDS, re.IGNORECASE)
 _TICKER = re.compile(rf"(?!.*{_KINDS})[\^a-z0-9][\w.\-=^]{{0,19}}", re.IGNORECASE)
-_UNNAMED = re.compile(r"Unnamed: \d+")  # pandas' name for a column without one
-_YEAR_LAST = re.compile(r"\d{1,2}([/.-])\d{1,2}\1\d{4}(.*)")
 
 
 def load_prices(
@@ -98,7 +96,7 @@ def load_prices(
     if symbols is not None:
         if not wanted or len(set(wanted)) < len(wanted):
             raise ValueError(f"symbols must name at least one symbol, and each once, got {wanted}")
-        frame = frame[[_known(symbol, frame.columns, "symbol", where) for symbol in wanted]]
+        frame = frame[[found(symbol, frame.columns, "symbol", where) for symbol in wanted]]
     try:  # texts, because pandas takes "2020-01-02" as a whole day and a Timestamp as its first instant
         cut = frame.loc[slice(*(None if moment is None else str(moment) for moment in (start, end)))]
     except (TypeError, ValueError, KeyError) as error:
@@ -136,10 +134,10 @@ def _load_file(file: Path, price: str | None, date: str | None, wanted: list[str
     if frame.empty:
         raise ValueError(f"{file}: no rows")
     frame.columns = pd.Index([str(name).strip() for name in frame.columns])
-    name, dates = _date_column(frame, date, file)
-    frame = frame.set_axis(dates).drop(columns=[c for c in frame.columns if c == name or _UNNAMED.fullmatch(c)])
+    name, dates = date_column(frame, date, file)
+    frame = frame.set_axis(dates).drop(columns=[c for c in frame.columns if c == name or UNNAMED.fullmatch(c)])
     labels: list[str] = frame.columns.tolist()
-    symbol = next((label for label in labels if _plain(label) in SYMBOL), None)
+    symbol = next((label for label in labels if plain(label) in SYMBOL), None)
     owners = frame[symbol].fillna("").astype(str).str.strip() if symbol else pd.Series("", dates)
     if symbol and not owners.all():
         raise ValueError(f"{file}: column {symbol!r}, row {int((owners == '').argmax()) + 1}: no symbol")
@@ -150,9 +148,9 @@ def _load_file(file: Path, price: str | None, date: str | None, wanted: list[str
         raise ValueError(
             f"{file}: duplicate dates: {again.sum()}, first {first} (rows {', '.join(map(str, rows[:5]))})"
         )
-    plain = set(map(_plain, labels))
+    names = set(map(plain, labels))
     # One such name is not enough, a wide file may hold it: LOW and OPEN are tickers.
-    fields = plain <= {*CLOSE, *OTHER_FIELDS} or (plain & {*CLOSE} and plain & {*OTHER_FIELDS})
+    fields = names <= {*CLOSE, *OTHER_FIELDS} or (names & {*CLOSE} and names & {*OTHER_FIELDS})
     if labels and not stacked and (symbol or price is not None or fields):
         prices = _numbers(frame[_price_column(labels, price, file)], file).to_frame(_SUFFIX.sub("", file.name))
         if symbol:
@@ -162,7 +160,7 @@ def _load_file(file: Path, price: str | None, date: str | None, wanted: list[str
         used = asked or [label for label in labels if any(map(_resembles_number, frame[label]))]
         prices = pd.DataFrame({label: _numbers(frame[label], file) for label in used}, index=dates)
     if prices.isna().all(axis=None):
-        raise ValueError(f"{file}: no column of numbers{_listed(labels)}")
+        raise ValueError(f"{file}: no column of numbers{listing(labels)}")
     return prices
 
 
@@ -197,67 +195,6 @@ def _read(file: Path) -> pd.DataFrame:
         raise ValueError(f"{file}: cannot be read: {error}") from error
 
 
-def _date_column(frame: pd.DataFrame, date: str | None, file: Path) -> tuple[str, pd.DatetimeIndex]:
-    labels: list[str] = frame.columns.tolist()
-    named = [label for key in DATE for label in labels if _plain(label) == key]
-    first = frame[labels[0]]
-    counter = re.fullmatch(r"\d{1,7}", str(first.iloc[0]))  # row numbers, which pandas writes unless told not to
-    if pd.api.types.is_datetime64_any_dtype(first) or (_UNNAMED.fullmatch(labels[0]) and not counter):
-        named.append(labels[0])
-    if date is not None or named:
-        name = named[0] if date is None else _known(date, labels, "column", file)
-        return name, _dates(frame[name], file, epoch=True)
-    found = []
-    for label in labels:
-        try:
-            found.append((label, _dates(frame[label], file, epoch=False)))
-        except ValueError:
-            continue
-    if len(found) != 1:
-        raise ValueError(f"{file}: {len(found) or 'no'} columns of dates, name one with date={_listed(labels)}")
-    return found[0]
-
-
-def _dates(column: pd.Series[Any], file: Path, epoch: bool) -> pd.DatetimeIndex:
-    texts = ["" if pd.isna(cell) else str(cell).strip() for cell in column]
-    stamped = pd.api.types.is_datetime64_any_dtype(column)
-    readings = [pd.DatetimeIndex(column)] if stamped else _readings(pd.Series(texts, dtype=object), epoch)
-    stamps = min(readings, key=lambda reading: np.count_nonzero(reading.isna()))
-    wrong, why = np.asarray(stamps.isna()), "is not a date"
-    if not wrong.any() and not readings[-1].isna().any():
-        wrong, why = np.asarray(stamps != readings[-1]), "may be month/day or day/month, write year-month-day"
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise ValueError(f"{file}: column {column.name!r}, row {row + 1}: {texts[row]!r} {why}")
-    return stamps
-
-
-def _readings(texts: pd.Series[str], epoch: bool) -> list[pd.DatetimeIndex]:
-    """The texts as dates in each layout that fits the first of them."""
-    first = next(filter(None, texts), "")
-    if re.fullmatch(r"-?\d+(\.\d+)?", first):
-        values = pd.to_numeric(texts, errors="coerce")
-        largest = values.abs().max()
-        if epoch and largest > 1e8:  # more than any YYYYMMDD
-            limits = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": np.inf}
-            unit: Any = next(unit for unit, limit in limits.items() if largest < limit)
-            return [pd.DatetimeIndex(pd.to_datetime(values, unit=unit))]
-        layouts = ["%Y%m%d"]
-    elif match := _YEAR_LAST.fullmatch(first):
-        clock = (guess_datetime_format(f"2000-01-01{match[2]}") or "")[8:]
-        layouts = [layout.replace("/", match[1]) + clock for layout in ("%m/%d/%Y", "%d/%m/%Y")]
-    else:
-        layouts = list(filter(None, ["ISO8601", guess_datetime_format(first)]))
-    readings = []
-    for layout in layouts:
-        try:
-            stamps = pd.to_datetime(texts, format=layout, errors="coerce")
-        except ValueError:  # several offsets, as in a zone with summer time
-            stamps = pd.to_datetime(texts, format=layout, errors="coerce", utc=True)
-        readings.append(pd.DatetimeIndex(stamps))
-    return readings
-
-
 def _number(cell: Any) -> float:
     """A cell's number, NaN where the cell is empty, infinity where it is no number."""
     text = "" if pd.isna(cell) else str(cell).strip()
@@ -283,10 +220,10 @@ def _numbers(column: pd.Series[Any], file: Path) -> pd.Series[float]:
 
 def _price_column(labels: list[str], price: str | None, where: object) -> str:
     if price is not None:
-        return _known(price, labels, "column", where)
-    for label in (label for key in CLOSE for label in labels if _plain(label) == key):
+        return found(price, labels, "column", where)
+    for label in (label for key in CLOSE for label in labels if plain(label) == key):
         return label
-    raise ValueError(f"{where}: no column of closes, name one with price={_listed(labels)}")
+    raise ValueError(f"{where}: no column of closes, name one with price={listing(labels)}")
 
 
 def _one_field(frame: pd.DataFrame, price: str | None, where: object) -> pd.DataFrame:
@@ -294,24 +231,5 @@ def _one_field(frame: pd.DataFrame, price: str | None, where: object) -> pd.Data
     if not isinstance(frame.columns, pd.MultiIndex):
         return frame[[_price_column(list(frame.columns), price, where)]]
     levels = [[str(label) for label in frame.columns.unique(level)] for level in (0, 1)]
-    level = 1 if price in levels[1] or {*CLOSE} & set(map(_plain, levels[1])) else 0
+    level = 1 if price in levels[1] or {*CLOSE} & set(map(plain, levels[1])) else 0
     return pd.DataFrame(frame.xs(_price_column(levels[level], price, where), axis=1, level=level))
-
-
-def _known(name: str, options: Iterable[str], what: str, where: object) -> str:
-    options = list(options)
-    if name in options:
-        return name
-    folded = {option.lower(): option for option in options}
-    near = [folded[match] for match in difflib.get_close_matches(str(name).lower(), folded, 1)]
-    hint = f", did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{where}: no {what} {name!r}{hint}{_listed(options)}")
-
-
-def _listed(options: Sequence[str]) -> str:
-    more = f" and {len(options) - 30} more" if len(options) > 30 else ""
-    return f"; there are: {', '.join(options[:30])}{more}"
-
-
-def _plain(name: object) -> str:
-    return re.sub(r"[^a-z0-9]", "", str(name).lower())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import math
 import numbers
 import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
+
+from .names import suggestion
 
 TYPES = ("EMA", "HMA", "WMA", "DEMA", "LSMA", "KAMA")
 """The six types of moving average, in the order of the law."""
@@ -55,7 +56,7 @@ class Parameter:
             if not isinstance(value, str):
                 raise TypeError(self._complaint(value))
             if value not in self.choices:
-                raise ValueError(self._complaint(value) + _nearest(value, self.choices))
+                raise ValueError(self._complaint(value) + suggestion(value, self.choices))
             return str(value)
         if self.kind is bool:
             if not (isinstance(value, bool) or getattr(getattr(value, "dtype", None), "kind", "") == "b"):
@@ -82,12 +83,6 @@ class Parameter:
 
     def _complaint(self, value: Any) -> str:
         return f"{self.name} must be {self.allowed}; got {value!r}"
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    folded = {k.lower(): k for k in known}
-    found = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
-    return f". Did you mean {folded[found[0]]!r}?" if found else ""
 
 
 def _field(default: Any, unit: str, meaning: str, **bounds: Any) -> Any:
@@ -228,7 +223,9 @@ def check_names(values: Mapping[str, Any] | Iterable[str]) -> None:
     """Raise TypeError for the first name that is no parameter, suggesting the nearest."""
     for name in values:
         if name not in NAMES:
-            hint = _nearest(str(name), sorted(NAMES)) or f". Parameters are {', '.join(row.name for row in PARAMETERS)}"
+            hint = (
+                suggestion(str(name), sorted(NAMES)) or f". Parameters are {', '.join(row.name for row in PARAMETERS)}"
+            )
             raise TypeError(f"ATC has no parameter {name!r}{hint}")
 
 

@@ -25,7 +25,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str], set[str]]] = {
     "engine": ({"law.growth", "law.layout", "law.tiles", "params"}, {"numpy"}, {"prices"}),
     "cache.store": (set(), {"joblib", "numpy"}, set()),
     "cache.__init__": (set(), set(), set()),
-    "loading": (set(), {"numpy", "pandas"}, {"yfinance", "pyarrow"}),
+    "loading": ({"dates", "names"}, {"numpy", "pandas"}, set()),
+    "dates": ({"names"}, {"numpy", "pandas"}, set()),
     "law.tiles": (
         {"law.adaptive", "law.compiling", "law.recursive_averages", "law.simd", "law.window_averages"},
         {"numpy"},
@@ -45,7 +46,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str], set[str]]] = {
     "law.__init__": (set(), set(), set()),
     "prices": ({"containers"}, {"numpy"}, {"xxhash"}),
     "containers": (set(), {"numpy"}, {"pandas", "polars"}),
-    "params": (set(), set(), set()),
+    "params": ({"names"}, set(), set()),
+    "names": (set(), set(), set()),
 }
 ORDER = list(MAY_IMPORT)
 
