@@ -36,7 +36,7 @@ PEER = "TA-Lib, its 54 moving averages alone"
 BARS = 1_500
 COLUMNS = 99
 CALLS = 5
-"""Of ours a round on many columns, as long together as one column in pandas: a sleeping processor wakes in the first."""
+"""Of ours a round on many columns, together as long as one in pandas: a sleeping processor wakes in the first."""
 
 
 def walk(bars: int) -> NDArray[np.float64]:
