@@ -223,9 +223,7 @@ def check_names(values: Mapping[str, Any] | Iterable[str]) -> None:
     """Raise TypeError for the first name that is no parameter, suggesting the nearest."""
     for name in values:
         if name not in NAMES:
-            hint = (
-                suggestion(str(name), sorted(NAMES)) or f". Parameters are {', '.join(row.name for row in PARAMETERS)}"
-            )
+            hint = suggestion(name, sorted(NAMES)) or f". Parameters are {', '.join(_ROWS)}"
             raise TypeError(f"ATC has no parameter {name!r}{hint}")
 
 
@@ -235,7 +233,7 @@ _DEFAULTS = AtcParams()
 def as_params(params: AtcParams | Mapping[str, Any] | None, overrides: Mapping[str, Any]) -> AtcParams:
     """The configuration a call asks for: `params` (or the defaults) with `overrides` on top."""
     if params is None:
-        params = _DEFAULTS
+        return AtcParams(**overrides) if overrides else _DEFAULTS
     if isinstance(params, Mapping):
         return AtcParams(**{**params, **overrides})
     if not isinstance(params, AtcParams):
