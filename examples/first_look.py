@@ -7,6 +7,7 @@ Writes out/SYMBOL.html and out/SYMBOL_EMA.html.
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -42,4 +43,5 @@ def main(symbol: str = "AAPL", csv: str | Path = BUNDLED) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")  # says so when the first call compiles
     main(*sys.argv[1:])
