@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["AtcParams", "AtcResult", "atc", "load_prices", "precompile"]
+__all__ = ["AtcParams", "AtcResult", "ParamGrid", "atc", "load_prices", "precompile"]
 
 if TYPE_CHECKING:
     from .engine import precompile
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from .loading import load_prices
     from .params import AtcParams
     from .result import AtcResult
+    from .sweeps.grid import ParamGrid
 
 _HOMES = {
     "AtcParams": "params",
     "AtcResult": "result",
+    "ParamGrid": "sweeps.grid",
     "atc": "indicator",
     "load_prices": "loading",
     "precompile": "engine",

@@ -57,8 +57,8 @@ class Members(NamedTuple):
         return Members(self.moving_averages[where], self.states[where], self.equities[where])
 
 
-def check_backend(backend: str | None) -> str:
-    """The engine a call asks for; None or "auto" leaves it to `ATC_BACKEND`, then to us."""
+def check_backend(backend: str | None) -> None:
+    """Raise for an engine that is not here; None or "auto" leaves the choice to `ATC_BACKEND`, then to us."""
     asked = backend
     if backend in (None, "auto"):
         asked = os.environ.get("ATC_BACKEND") or "auto"
@@ -67,12 +67,14 @@ def check_backend(backend: str | None) -> str:
             f"backend {asked!r} cannot compute a single configuration here; allowed are "
             f"{' and '.join(repr(name) for name in BACKENDS)}, both of which use this process and its threads"
         )
-    return "cpu"
 
 
 def job_count() -> int:
-    """How many threads columns may run on: `ATC_JOBS`, or as many as there are processors for us."""
-    asked = os.environ.get("ATC_JOBS", "-1")
+    """How many threads columns may run on: `ATC_JOBS`, or else as many as there are processors for us.
+
+    `NUMBA_NUM_THREADS` counts too: joblib sets it in its workers to each one's share of the processors.
+    """
+    asked = os.environ.get("ATC_JOBS") or os.environ.get("NUMBA_NUM_THREADS") or "-1"
     try:
         jobs = int(asked)
     except ValueError:

@@ -94,10 +94,26 @@ def _line(
 def _coloured_by_direction(
     figure: go.Figure, view: OneColumn, y: NDArray[np.float64], *, row: int, width: float, legend: bool
 ) -> None:
-    """One trace a direction; a stretch reaches to the first bar of the next, so that the line has no gaps."""
-    for turned, name, colour in ((1.0, "long", LONG), (-1.0, "short", SHORT), (0.0, "no direction yet", FLAT)):
-        here = view.direction == turned
-        if here.any():
-            here[1:] |= here[:-1]
-            part = np.where(here, y, np.nan)
-            _line(figure, view, part, name, colour, row=row, width=width, group=name, showlegend=legend)
+    """One trace a direction. A stretch reaches to the first bar of the next; a NaN lifts the pen behind it."""
+    turned_at = np.flatnonzero(np.diff(view.direction)) + 1
+    stretches = np.split(np.arange(view.direction.size), turned_at)
+    for turned, name, colour in ((1, "long", LONG), (-1, "short", SHORT), (0, "no direction yet", FLAT)):
+        ours = [stretch for stretch in stretches if view.direction[stretch[0]] == turned]
+        if not ours:
+            continue
+        ends = [min(stretch[-1] + 1, view.direction.size - 1) for stretch in ours]
+        at = np.concatenate([part for stretch, end in zip(ours, ends, strict=True) for part in (stretch, [end, end])])
+        line = y[at]
+        line[np.cumsum([stretch.size + 2 for stretch in ours]) - 1] = np.nan
+        style = {"color": colour, "width": width}
+        figure.add_scatter(
+            x=view.bars[at],
+            y=line,
+            name=name,
+            mode="lines",
+            line=style,
+            legendgroup=name,
+            showlegend=legend,
+            row=row,
+            col=1,
+        )

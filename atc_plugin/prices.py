@@ -54,10 +54,23 @@ class Prices:
         """`values` (columns, k, bars), k named series of each column, as the type that came in with k-fold columns."""
         return self.container.wrap_wide(values, names)
 
+    def pick(self, column: int) -> Prices:
+        """One column alone; shares memory."""
+        row = slice(column, column + 1)
+        close = self.close[row]
+        source = close if self.source is self.close else self.source[row]
+        valid = None if self.valid is None else self.valid[row]
+        return Prices(close, source, self.counts[row], valid, self.container)
+
     def bar_labels(self, column: int) -> NDArray[Any]:
-        """The index labels of a column's own bars; their positions where there is no index."""
+        """The index labels of a column's own bars, as texts if neither numbers nor dates; positions without an index."""
         index = self.container.index
-        labels = np.arange(self.close.shape[1]) if index is None else index.to_numpy()
+        if index is None:
+            labels: NDArray[Any] = np.arange(self.close.shape[1])
+        else:
+            labels = index.to_numpy()
+            if labels.dtype.kind not in "Miuf":
+                labels = np.array([str(label) for label in index])
         return labels if self.valid is None else labels[self.valid[column]]
 
 

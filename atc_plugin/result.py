@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import numbers
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -35,15 +36,16 @@ class Growth(NamedTuple):
 
 
 class PerType(Mapping[str, Any]):
-    """One output of each type, by the type's name."""
+    """One output of each type, by the type's name; computed when it is first asked for."""
 
-    def __init__(self, output: Callable[[str], Any]) -> None:
+    def __init__(self, result: AtcResult, output: str) -> None:
+        self._result = result
         self._output = output
 
     def __getitem__(self, type_: str) -> Any:
         if type_ not in TYPES:
             raise KeyError(f"no type {type_!r}; the types are {', '.join(TYPES)}")
-        return self._output(type_)
+        return self._result._once(self._output, type_)
 
     def __iter__(self) -> Iterator[str]:
         return iter(TYPES)
@@ -52,111 +54,112 @@ class PerType(Mapping[str, Any]):
         return len(TYPES)
 
     def __repr__(self) -> str:
-        return f"<one output for each of {', '.join(TYPES)}>"
+        return f"<{self._output} of each of {', '.join(TYPES)}>"
 
 
-class OneColumn(NamedTuple):
-    """One column of a result on its own bars, as plain arrays over time."""
+class OneColumn:
+    """One column of a result over some of its own bars, as plain arrays over time."""
 
-    label: Any
-    params: AtcParams
-    bars: NDArray[Any]  # their index labels, or positions
-    close: NDArray[float64]
-    average: NDArray[float64]
-    direction: NDArray[int8]
-    entries: NDArray[np.bool_]
-    exits: NDArray[np.bool_]
-    signals: NDArray[float64]  # (6, n)
-    weights: NDArray[float64]  # (6, n)
-    members: Callable[[str], engine.Members]  # of a type: (9, n) each
+    def __init__(self, label: Any, params: AtcParams, prices: Prices, shown: slice) -> None:
+        self.label = label
+        self.params = params
+        self.bars: NDArray[Any] = prices.bar_labels(0)[shown]  # dates, numbers or texts
+        self.close: NDArray[float64] = prices.close[0, shown]
+        average, direction = engine.verdict(prices, params)
+        self.average: NDArray[float64] = average[0, shown]
+        self.direction: NDArray[int8] = direction[0, shown]
+        self.entries: NDArray[np.bool_] = _turns(direction, 1)[0, shown]
+        self.exits: NDArray[np.bool_] = _turns(direction, -1)[0, shown]
+        self._prices = prices
+        self._shown = shown
+
+    def layers(self) -> engine.Layers:
+        """Signals and weights of the six types, (6, n) each."""
+        return engine.Layers(*(array[0][:, self._shown] for array in engine.layers(self._prices, self.params)))
+
+    def members(self, type_: str) -> engine.Members:
+        """Averages, states and equities of a type's nine members, (9, n) each."""
+        return engine.members(self._prices, self.params, type_).pick((0, slice(None), self._shown))
 
 
 class AtcResult:
     """Average, direction and all that leads to them, in the type, index and columns of the prices that came in.
 
-    Average and direction are computed at once, all else when it is first asked for, from a copy of the prices.
-    Float outputs are NaN and entries and exits False where a column has no bar.
+    Average and direction are computed at once, all else when it is first asked for, from a copy of the prices. What is
+    handed out is the user's to change: nothing else is made from it. Float outputs are NaN and entries and exits False
+    where a column has no bar.
     """
 
     def __init__(self, prices: Prices, params: AtcParams) -> None:
         self.params = params
         self._prices = prices
-        self._verdict = engine.verdict(prices, params)
         self._made: dict[tuple[str, str], Any] = {}
+        self._average, self._direction = engine.verdict(prices, params)
 
     # ------------------------------------------------------------ the verdict
     @cached_property
     def average(self) -> Any:
         """The average signal, -1 to 1: six votes weighted by their layer-2 equities. NaN before `cutout`."""
-        return self._prices.wrap(self._prices.unpack(self._verdict.average, np.nan))
+        return self._wrap(self._average, np.nan)
+
+    @cached_property
+    def _average(self) -> NDArray[float64]:
+        return engine.verdict(self._prices, self.params).average
 
     @cached_property
     def direction(self) -> Any:
         """0 until the average first crosses a threshold, then +1 (long) or -1 (short). Floats."""
-        return self._prices.wrap(self._prices.unpack(self._verdict.direction.astype(np.float64), np.nan))
+        return self._wrap(self._direction.astype(np.float64), np.nan)
 
     @cached_property
     def entries(self) -> Any:
         """Bars at which the direction turned +1. Booleans."""
-        return self._prices.wrap(self._prices.unpack(self._turns(1), False))
+        return self._wrap(_turns(self._direction, 1), False)
 
     @cached_property
     def exits(self) -> Any:
         """Bars at which the direction turned -1. Booleans."""
-        return self._prices.wrap(self._prices.unpack(self._turns(-1), False))
-
-    def _turns(self, to: int) -> NDArray[np.bool_]:
-        there: NDArray[np.bool_] = self._verdict.direction == to
-        turns = there.copy()
-        turns[:, 1:] &= ~there[:, :-1]
-        return turns
+        return self._wrap(_turns(self._direction, -1), False)
 
     # ------------------------------------------------------------ the layers
     @property
     def signals(self) -> Mapping[str, Any]:
         """Layer-1 signal of each type, -1 to 1 in hundredths: ``result.signals["EMA"]``."""
-        return self._per_type("signals", lambda t: self._of_layers(self._layers.signals, t))
+        return PerType(self, "signals")
 
     @property
     def weights(self) -> Mapping[str, Any]:
         """Layer-2 equity of each type, its weight in the average: ``result.weights["EMA"]``."""
-        return self._per_type("weights", lambda t: self._of_layers(self._layers.weights, t))
-
-    def _of_layers(self, packed: NDArray[float64], type_: str) -> Any:
-        # A copy: what is handed out is the user's to change, what the table is made from is not.
-        return self._prices.wrap(self._prices.unpack(packed[:, TYPES.index(type_)].copy(), np.nan))
-
-    @cached_property
-    def _layers(self) -> engine.Layers:
-        return engine.layers(self._prices, self.params)
+        return PerType(self, "weights")
 
     # ------------------------------------------------------------ the calibration view
     @property
     def moving_averages(self) -> Mapping[str, Any]:
         """The nine averages of each type, bars x 9 (bars x columns x 9), named by length, base length first."""
-        return self._per_type("moving_averages", lambda t: self._wide(t, self._members(t).moving_averages, np.nan))
+        return PerType(self, "moving_averages")
 
     @property
     def states(self) -> Mapping[str, Any]:
         """The nine trend states of each type, -1, 0 or 1 as int8; 0 where a column has no bar."""
-        return self._per_type("states", lambda t: self._wide(t, self._members(t).states, 0))
+        return PerType(self, "states")
 
     @property
     def equities(self) -> Mapping[str, Any]:
         """The nine layer-1 equities of each type, never below 0.25. NaN before `cutout`."""
-        return self._per_type("equities", lambda t: self._wide(t, self._members(t).equities, np.nan))
+        return PerType(self, "equities")
 
-    def _members(self, type_: str) -> engine.Members:
-        made: engine.Members = self._once("members", type_, lambda t: engine.members(self._prices, self.params, t))
-        return made
-
-    def _per_type(self, output: str, make: Callable[[str], Any]) -> PerType:
-        """Made anew on each access: kept, it and this result would hold each other until the next collection."""
-        return PerType(lambda type_: self._once(output, type_, make))
-
-    def _once(self, output: str, type_: str, make: Callable[[str], Any]) -> Any:
+    def _once(self, output: str, type_: str) -> Any:
+        """An output of a type, kept. What comes out of the same pass is made with it."""
         if (output, type_) not in self._made:
-            self._made[output, type_] = make(type_)
+            if output in engine.Layers._fields:
+                layers = engine.layers(self._prices, self.params)
+                for name, packed in layers._asdict().items():
+                    for i, each in enumerate(TYPES):
+                        self._made[name, each] = self._wrap(packed[:, i].copy(), np.nan)
+            else:
+                members = engine.members(self._prices, self.params, type_)
+                for name, packed in members._asdict().items():
+                    self._made[name, type_] = self._wide(type_, packed, 0 if name == "states" else np.nan)
         return self._made[output, type_]
 
     # ------------------------------------------------------------ summaries
@@ -180,11 +183,12 @@ class AtcResult:
         import pandas as pd
 
         view = self.one_column(column)
+        layers = view.layers()
         rows = []
         for i, type_ in enumerate(TYPES):
             equities = view.members(type_).equities
             before = equities[:, -2] if equities.shape[1] > 1 else np.full(len(equities), np.nan)
-            rows.append((_vote(view.signals[i, -1]), view.weights[i, -1], *before))
+            rows.append((_vote(layers.signals[i, -1]), layers.weights[i, -1], *before))
         offsets = [length - self.params.ema_len for length in self.params.lengths("EMA")]
         names = [f"L{offset:+d}" if offset else "L" for offset in offsets]
         return pd.DataFrame(rows, index=pd.Index(TYPES, name="type"), columns=["trend", "equity", *names])
@@ -216,53 +220,51 @@ class AtcResult:
         return self._prices.labels
 
     def one_column(self, column: Any = None, last: int | None = None) -> OneColumn:
-        """Everything about one column, the only one by default, on its own bars or the last of them."""
+        """One column, the only one by default, on its own bars or the last of them; computed for it alone."""
+        names = self.columns
         if column is None:
-            if len(self.columns) > 1:
-                raise ValueError(f"choose one of {len(self.columns)} columns: column={self.columns[0]!r}, ...")
-            column = self.columns[0]
-        if column not in self.columns:
-            raise KeyError(f"no column {column!r}; the columns are {', '.join(map(repr, self.columns))}")
-        at = self.columns.index(column)
+            if len(names) > 1:
+                raise ValueError(f"choose one of {len(names)} columns: column={names[0]!r}, ...")
+            column = names[0]
+        if column not in names:
+            hint = f"; did you mean ma={column!r}?" if column in TYPES else ""
+            raise KeyError(f"no column {column!r}; the columns are {', '.join(map(repr, names))}{hint}")
+        if names.count(column) > 1:
+            raise ValueError(f"{names.count(column)} columns are called {column!r}; rename them first")
+        if last is not None and (not isinstance(last, numbers.Integral) or last < 1):
+            raise ValueError(f"last must be a whole number of bars >= 1; got {last!r}")
+        at = names.index(column)
         n = int(self._prices.counts[at])
         if n == 0:
             raise ValueError(f"column {column!r} has no bars")
-        if last is not None and last < 1:
-            raise ValueError(f"last must be a number of bars >= 1; got {last!r}")
-        shown = slice(0 if last is None else max(n - last, 0), n)
+        return OneColumn(column, self.params, self._prices.pick(at), slice(0 if last is None else max(n - last, 0), n))
 
-        def members(type_: str) -> engine.Members:
-            return self._members(type_).pick((at, slice(None), shown))
-
-        return OneColumn(
-            label=column,
-            params=self.params,
-            bars=self._prices.bar_labels(at)[shown],
-            close=self._prices.close[at, shown],
-            average=self._verdict.average[at, shown],
-            direction=self._verdict.direction[at, shown],
-            entries=self._turns(1)[at, shown],
-            exits=self._turns(-1)[at, shown],
-            signals=self._layers.signals[at, :, shown],
-            weights=self._layers.weights[at, :, shown],
-            members=members,
-        )
+    def _wrap(self, packed: NDArray[Any], fill: Any) -> Any:
+        return self._prices.wrap(self._prices.unpack(packed, fill))
 
     def _wide(self, type_: str, packed: NDArray[Any], fill: Any) -> Any:
         spread = np.stack([self._prices.unpack(packed[:, k], fill) for k in range(packed.shape[1])], axis=1)
         return self._prices.wrap_wide(spread, self.params.lengths(type_))
 
     def __getstate__(self) -> dict[str, Any]:
-        """What was computed on demand can be again."""
-        return {"params": self.params, "_prices": self._prices, "_verdict": self._verdict, "_made": {}}
+        """What was handed out, or computed on demand, can be computed again."""
+        return {"params": self.params, "_prices": self._prices, "_direction": self._direction, "_made": {}}
 
     def __repr__(self) -> str:
         columns, bars = self._prices.close.shape
-        ends = zip(self._verdict.direction, self._prices.counts, strict=True)
+        ends = zip(self._direction, self._prices.counts, strict=True)
         last = np.array([row[count - 1] for row, count in ends if count])
         names = {1: "long", -1: "short", 0: "without direction"}
         now = ", ".join(f"{(last == turned).sum()} {name}" for turned, name in names.items())
         return f"<AtcResult of {bars} bars x {columns} columns; at the last bar {now}>"
+
+
+def _turns(direction: NDArray[int8], to: int) -> NDArray[np.bool_]:
+    """Where directions, (columns, bars), turned this way."""
+    there: NDArray[np.bool_] = direction == to
+    turns = there.copy()
+    turns[:, 1:] &= ~there[:, :-1]
+    return turns
 
 
 def _vote(signal: float) -> str:

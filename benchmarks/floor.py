@@ -17,7 +17,7 @@ MODES = ("sma", "hull")
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """What LAW.md orders at one bar, the published defaults assumed.
+    """What docs/law.md orders at one bar, the published defaults assumed.
 
     `plain` operations count one each: add, subtract, multiply, compare, choose, absolute value, sign, floor. `waits`
     is the number of operations on the shortest way from a state at one bar to the same state at the next.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ast
-import itertools
+import importlib.util
 import logging
 import sys
 import time
@@ -28,7 +28,6 @@ import atc_plugin
 from atc_plugin.cache.store import MISSING, Store
 from atc_plugin.law import VERSION
 from atc_plugin.law.growth import growth_probe
-from atc_plugin.params import AtcParams, check_names
 from atc_plugin.prices import fingerprint
 
 BUNDLED = Path(__file__).parent / "data" / "us_stocks.csv.gz"
@@ -42,27 +41,21 @@ DEFAULT_GRID = {
 TRADING_DAYS = 252
 
 
-def sharpe_ratios(close: pd.DataFrame, params: AtcParams) -> np.ndarray:
+def sharpe_ratios(close: pd.DataFrame, params: atc_plugin.AtcParams) -> np.ndarray:
     """Sharpe ratio a year of holding each stock on the days after the direction was long, without fees."""
     held = atc_plugin.atc(close, params=params).direction.shift() == 1
     returns = (close.pct_change(fill_method=None) * held).iloc[1:]
     return (returns.mean() / returns.std() * np.sqrt(TRADING_DAYS)).to_numpy()
 
 
-def combinations(grid: dict[str, list[Any]]) -> list[AtcParams]:
-    """Every combination of the values, in order, each checked before any work is done."""
-    check_names(grid)
-    return [AtcParams(**dict(zip(grid, values, strict=True))) for values in itertools.product(*grid.values())]
-
-
-def sweep(close: pd.DataFrame, points: list[AtcParams], store: Store, jobs: int) -> tuple[pd.DataFrame, int]:
+def sweep(close: pd.DataFrame, points: list[atc_plugin.AtcParams], store: Store, jobs: int) -> tuple[pd.DataFrame, int]:
     """Sharpe ratios (combinations x stocks), and how many of the combinations were already kept."""
-    data = fingerprint(np.ascontiguousarray(close.to_numpy(dtype=np.float64)))
+    data = f"{close.shape} {fingerprint(np.ascontiguousarray(close.to_numpy(dtype=np.float64)))}"
     keys = [f"sharpe_ratios law={VERSION} growth={growth_probe()} prices={data} {p.canonical()}" for p in points]
     ratios = {key: store.get(key) for key in keys}
     missing = [(key, params) for key, params in zip(keys, points, strict=True) if ratios[key] is MISSING]
 
-    def compute(key: str, params: AtcParams) -> tuple[str, np.ndarray]:
+    def compute(key: str, params: atc_plugin.AtcParams) -> tuple[str, np.ndarray]:
         return key, sharpe_ratios(close, params)
 
     if missing:
@@ -78,7 +71,7 @@ def sweep(close: pd.DataFrame, points: list[AtcParams], store: Store, jobs: int)
     return pd.DataFrame([ratios[key] for key in keys], columns=close.columns), hits
 
 
-def backtest(close: pd.DataFrame, params: AtcParams) -> pd.DataFrame:
+def backtest(close: pd.DataFrame, params: atc_plugin.AtcParams) -> pd.DataFrame:
     """What vectorbt makes of the entries and exits, a row for each stock."""
     import vectorbt as vbt
 
@@ -107,8 +100,8 @@ def read_grid(texts: list[str]) -> dict[str, list[Any]]:
     grid = {}
     for text in texts:
         name, equals, values = text.partition("=")
-        if not equals or not values:
-            raise ValueError(f"--grid takes NAME=VALUE,VALUE...; got {text!r}")
+        if not equals or not values or name in grid:
+            raise ValueError(f"--grid takes NAME=VALUE,VALUE..., each name once; got {text!r}")
         grid[name] = [value(part) for part in values.split(",")]
     return grid
 
@@ -123,11 +116,13 @@ def main() -> int:
     parser.add_argument("--cache-dir", default=".atc_cache", help="where results are kept (default: %(default)s)")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if importlib.util.find_spec("vectorbt") is None:
+        parser.error('the backtest needs vectorbt: pip install "atc_plugin[vectorbt]"')
     if options.jobs == 0:
         parser.error("--jobs must be 1 or more, or -1 for all processors")
     try:
         grid = read_grid(options.grid) if options.grid else DEFAULT_GRID
-        points = combinations(grid)
+        points = list(atc_plugin.ParamGrid(**grid))
         close = atc_plugin.load_prices(options.ticker or options.csv or BUNDLED)
     except (ValueError, TypeError, OSError, ImportError) as error:
         parser.error(str(error))
@@ -142,13 +137,16 @@ def main() -> int:
         f"{hits} hits, {len(points) - hits} misses ({hits / len(points):.0%} from {options.cache_dir}) in {took:.2f} s"
     )
 
+    ranked = ratios.median(axis=1).dropna().sort_values(ascending=False, kind="stable").head(5)
+    if ranked.empty:
+        print("\nNo combination ever held a stock.")
+        return 0
     varied = [name for name in grid if len(grid[name]) > 1]
-    best_first = ratios.median(axis=1).sort_values(ascending=False, kind="stable").head(5)
-    table = pd.DataFrame([{name: getattr(points[i], name) for name in varied} for i in best_first.index])
-    print("\nThe five best by their median Sharpe ratio over the stocks, long only, without fees:")
-    print(table.assign(**{"Sharpe ratio": best_first.to_numpy()}).round(3).to_string(index=False))
-    print("\nThe best of them in vectorbt, long only, 0.1 % fees an order:")
-    print(backtest(close, points[best_first.index[0]]).round(3).to_string())
+    table = pd.DataFrame([{name: getattr(points[i], name) for name in varied} for i in ranked.index])
+    print("\nThe best by their median Sharpe ratio over the stocks, long only, without fees:")
+    print(table.assign(**{"Sharpe ratio": ranked.to_numpy()}).round(3).to_string(index=False))
+    print("\nThe first of them in vectorbt, long only, 0.1 % fees an order:")
+    print(backtest(close, points[ranked.index[0]]).round(3).to_string())
     return 0
 
 

@@ -18,6 +18,7 @@ from price_strategies import atc_params, prices, source_for
 from same_bits import assert_same_bits
 
 from atc_plugin import AtcParams, atc
+from atc_plugin.law import growth
 from atc_plugin.law.growth import growth_probe, growth_table
 from atc_plugin.law.layout import lay_out
 from atc_plugin.law.window_averages import BARS
@@ -218,9 +219,16 @@ def test_growth_beyond_the_doubles_is_infinite() -> None:
     assert math.isinf(growth_table(1000, 1.0)[-1])
 
 
-def test_growth_probe_is_a_short_text() -> None:
-    assert len(growth_probe()) == 16
-    assert growth_probe() == growth_probe()
+def test_growth_probe_tells_one_rounding_of_the_table_from_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = growth_probe()
+    table = growth_table(4096, 2e-5).copy()
+    monkeypatch.setattr(growth, "growth_table", lambda n, lam: table)
+    growth_probe.cache_clear()
+    assert growth_probe() == ours
+    table[1234] = np.nextafter(table[1234], 2)
+    growth_probe.cache_clear()
+    assert growth_probe() != ours
+    growth_probe.cache_clear()
 
 
 def test_layout_gives_each_distinct_member_one_lane() -> None:

@@ -34,20 +34,35 @@ def test_the_verdict() -> None:
     np.testing.assert_array_equal(entries.y, CLOSE[RESULT.entries])
     assert len(by_name["exit"][0].x) == RESULT.exits.sum() > 0
     price, average = by_name["long"]
-    long = (RESULT.direction == 1).to_numpy()
-    np.testing.assert_array_equal(np.asarray(price.y)[long], CLOSE[long])
-    np.testing.assert_array_equal(np.asarray(average.y)[long], RESULT.average[long])
+    for trace, values in ((price, CLOSE), (average, RESULT.average)):
+        drawn = pd.Series(trace.y, pd.DatetimeIndex(trace.x)).dropna()
+        assert set(RESULT.direction.index[RESULT.direction == 1]) <= set(drawn.index)
+        assert (drawn == values[drawn.index]).all()
     assert {shape.y0 for shape in figure.layout.shapes} == {0.2, -0.3}
     assert figure.layout.title.font.size == 11
     assert "SINE" in figure.layout.title.text
 
 
-def test_each_bar_has_one_colour_and_stretches_meet() -> None:
-    by_name = traces(RESULT.plot())
-    shown = sum(~np.isnan(np.asarray(by_name[name][0].y)) for name in ("long", "short", "no direction yet"))
-    turns = (RESULT.direction != RESULT.direction.shift()).to_numpy(copy=True)
-    turns[0] = False
-    np.testing.assert_array_equal(shown, np.where(turns, 2, 1))
+def test_each_step_has_the_colour_of_the_bar_it_leaves() -> None:
+    rng = np.random.default_rng(5)
+    result = atc(np.round(100 + rng.normal(0, 3, N).cumsum() / 3, 2), ema_len=7, kama_len=7)
+    directions = result.direction
+    assert np.any((directions[1:-1] != directions[:-2]) & (directions[1:-1] != directions[2:])), "no one-bar stretch"
+    drawn = {}
+    for turned, name in ((1, "long"), (-1, "short"), (0, "no direction yet")):
+        trace = traces(result.plot())[name][0]
+        bars, line = np.asarray(trace.x), np.asarray(trace.y)
+        for step in np.flatnonzero(~np.isnan(line[:-1]) & ~np.isnan(line[1:]) & (np.diff(bars) == 1)):
+            assert bars[step] not in drawn, "two colours"
+            drawn[bars[step]] = turned
+    assert [drawn[bar] for bar in range(N - 1)] == list(directions[:-1])
+
+
+def test_labels_that_are_no_dates_are_drawn_as_texts() -> None:
+    for index in (pd.period_range("2020-01", periods=N, freq="M"), pd.timedelta_range(0, periods=N, freq="h")):
+        figure = atc(CLOSE.set_axis(index)).plot()
+        assert len(figure.to_json()) > 1000
+        assert traces(figure)["EMA"][0].x[0] == str(index[0])
 
 
 def test_the_calibration_view() -> None:
@@ -65,8 +80,9 @@ def test_the_last_bars_alone() -> None:
     assert len(by_name["EMA"][0].x) == 40
     late = RESULT.entries[-40:]
     assert len(by_name["entry"][0].x) == late.sum()
-    with pytest.raises(ValueError, match="last must be a number of bars >= 1; got 0"):
-        RESULT.plot(last=0)
+    for wrong in (0, 2.5, "10"):
+        with pytest.raises(ValueError, match=f"last must be a whole number of bars >= 1; got {wrong!r}"):
+            RESULT.plot(last=wrong)
 
 
 def test_one_column_of_several_without_its_gaps() -> None:

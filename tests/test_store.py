@@ -82,10 +82,20 @@ def test_a_fault_while_looking_up_is_a_miss(
     assert "cannot look up" in caplog.text
 
 
+@pytest.mark.filterwarnings("default::joblib.memory.CacheWarning")
 def test_a_place_that_cannot_be_written_keeps_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(tmp_path / "cache")
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "cache").write_text("a file where the directory was")
     store.put("key", np.arange(3.0))
     assert "cannot write" in caplog.text
+    assert store.get("key") is MISSING
+
+
+def test_a_place_where_nothing_can_be_made_keeps_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    store = Store(tmp_path / "file" / "cache")
+    assert "nothing can be kept" in caplog.text
+    store.put("key", np.arange(3.0))
+    assert not store.contains("key")
     assert store.get("key") is MISSING

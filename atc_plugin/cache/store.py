@@ -11,6 +11,7 @@ import joblib
 from numpy.typing import NDArray
 
 log = logging.getLogger("atc_plugin")
+log.addHandler(logging.NullHandler())
 
 
 class Missing(Enum):
@@ -51,13 +52,18 @@ class Store:
 
     def __init__(self, directory: str | os.PathLike[str]) -> None:
         self.directory = os.fspath(directory)
-        memory = joblib.Memory(self.directory, verbose=0)
-        # The key alone is hashed. With an array given `_kept_1` is a `put`; without, a `get` that never computes.
-        self._kept = memory.cache(_kept_1, ignore=["value"])
+        self._kept: Any = None
+        try:
+            # The key alone is hashed. With an array given `_kept_1` is a `put`; without, a `get` that never computes.
+            self._kept = joblib.Memory(self.directory, verbose=0).cache(_kept_1, ignore=["value"])
+        except OSError as fault:
+            log.warning("cache: nothing can be kept in %s: %r", self.directory, fault)
         self.contains("")  # writes joblib's record of the source, without which the first `get` would miss
 
     def contains(self, key: str) -> bool:
         """Whether something is kept under this key, without reading it."""
+        if self._kept is None:
+            return False
         try:
             return bool(self._kept.check_call_in_cache(key))
         except Exception as fault:
@@ -77,7 +83,11 @@ class Store:
 
     def put(self, key: str, array: NDArray[Any]) -> None:
         """Keep an array under this key."""
+        if self._kept is None:
+            return
         try:
             self._kept.call(key, array)
+            if not self.contains(key):  # joblib warns of a full disk and goes on
+                raise OSError("joblib could not write it")
         except Exception as fault:
             log.warning("cache: cannot write to %s: %r", self.directory, fault)

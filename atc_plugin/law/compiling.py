@@ -18,6 +18,7 @@ from numba import njit
 from numba.core import config, event
 
 log = logging.getLogger("atc_plugin")
+log.addHandler(logging.NullHandler())
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -26,7 +26,7 @@ def _powers(n, lam):
     return table
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=2)
 def _table(size: int, lam: float) -> NDArray[float64]:
     table: NDArray[float64] = _powers(size, lam)
     return table
@@ -35,7 +35,8 @@ def _table(size: int, lam: float) -> NDArray[float64]:
 def growth_table(n: int, lam: float) -> NDArray[float64]:
     """Growth factors of the bars 0..n-1 after the cutout, `lam` the growth rate a bar; not to be written to.
 
-    Kept for the rates used last, in whole steps, so that a growing series finds its table ready.
+    Kept for the two rates used last (a table is as long as a series), in whole steps, so that a growing series finds
+    its table ready.
     """
     return _table(-(-max(n, 1) // _STEP) * _STEP, lam)[:n]
 

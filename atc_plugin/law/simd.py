@@ -267,9 +267,9 @@ def _loads(lanes: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable
     return load, splat, gather
 
 
-load8, splat8, gather8 = _loads(8)
-load16, splat16, gather16 = _loads(16)
-load32, splat32, gather32 = _loads(32)
+load8, splat8, _ = _loads(8)
+load16, _, gather16 = _loads(16)
+load32, splat32, _ = _loads(32)
 
 
 def store(array: Any, i: Any, x: Any) -> None:

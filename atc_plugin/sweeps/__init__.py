@@ -1,0 +1,1 @@
+"""Sweeps: every combination of a parameter grid, judged as vectorbt would judge it."""
