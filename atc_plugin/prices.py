@@ -63,7 +63,7 @@ class Prices:
         return Prices(close, source, self.counts[row], valid, self.container)
 
     def bar_labels(self, column: int) -> NDArray[Any]:
-        """The index labels of a column's own bars, as texts if neither numbers nor dates; positions without an index."""
+        """Index labels of a column's own bars, as texts if neither numbers nor dates; positions without an index."""
         index = self.container.index
         if index is None:
             labels: NDArray[Any] = np.arange(self.close.shape[1])
