@@ -82,7 +82,7 @@ def test_a_fault_while_looking_up_is_a_miss(
     assert "cannot look up" in caplog.text
 
 
-@pytest.mark.filterwarnings("default::joblib.memory.CacheWarning")
+@pytest.mark.filterwarnings("ignore::joblib.memory.CacheWarning")
 def test_a_place_that_cannot_be_written_keeps_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     store = Store(tmp_path / "cache")
     shutil.rmtree(tmp_path / "cache")

@@ -161,7 +161,7 @@ def book(pnl, out):
 def fold_trades(close, orders, count, out):
     """The accumulators of trades: each exit is one, the position left at the end is one, valued at the last close.
 
-    Of the open position: its shares, what these were bought or sold for, and the fees paid.
+    Of the open position: its shares, what these were bought or sold for, and the fees paid. None is ever added to.
     """
     out[TRADES], out[WINS], out[GAINS], out[LOSSES] = 0.0, 0.0, 0.0, 0.0
     side, shares, cost, paid = 0.0, 0.0, 0.0, 0.0
@@ -169,8 +169,6 @@ def fold_trades(close, orders, count, out):
         size, price, fee = orders.size[k], orders.price[k], orders.fee[k]
         if side == 0.0:
             side, shares, cost, paid = orders.side[k], size, size * price, fee
-        elif orders.side[k] == side:  # more of a short that has become free to grow
-            shares, cost, paid = shares + size, cost + size * price, paid + fee
         elif near(size, shares):
             book(profit(side, shares, cost / shares, paid, price, fee), out)
             side = 0.0
@@ -231,11 +229,10 @@ def _metrics(accumulators, bars, bars_per_year, out):
         m[0] = a[TOTAL_RETURN]
         m[1] = a[GROWTH] ** (bars_per_year / bars) - 1
         m[2], m[3] = np.nan, np.nan
-        if bars > 1 and a[RETURNS] > 0.0:
+        if bars > 1:
             mean = a[SUM] / a[RETURNS]
-            # variance, made of the mean of squares as vectorbt makes it
-            deviation = np.sqrt(a[SPREAD] / a[RETURNS] * a[RETURNS] / (a[RETURNS] - 1)) if a[RETURNS] > 1.0 else np.nan
-            m[2] = np.inf if deviation == 0.0 else mean / deviation * np.sqrt(bars_per_year)
+            deviation = np.sqrt(a[SPREAD] / a[RETURNS] * a[RETURNS] / (a[RETURNS] - 1))  # to and fro: as vectorbt does
+            m[2] = ratio_to_risk(mean, deviation) * np.sqrt(bars_per_year)
             m[3] = ratio_to_risk(mean * bars_per_year, np.sqrt(a[DOWNSIDE] / a[RETURNS]) * np.sqrt(bars_per_year))
         m[4] = a[MAX_DRAWDOWN]
         m[5] = np.nan if a[MAX_DRAWDOWN] == 0.0 else m[1] / abs(a[MAX_DRAWDOWN])
