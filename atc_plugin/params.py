@@ -18,7 +18,7 @@ TYPES = ("EMA", "HMA", "WMA", "DEMA", "LSMA", "KAMA")
 OFFSETS = {"Narrow": (1, 2, 3, 4), "Medium": (1, 2, 4, 6), "Wide": (1, 3, 5, 7)}
 """How far the neighbours of a base length lie from it, for each robustness."""
 
-_LENGTH_NAMES = {type_: f"{type_.lower()}_len" for type_ in TYPES}
+LENGTH_NAMES = {type_: f"{type_.lower()}_len" for type_ in TYPES}
 
 _T = TypeVar("_T")
 
@@ -162,12 +162,12 @@ class AtcParams:
     strategy_mode: bool = _field(False, "on or off", "delay average, signals and direction by one bar")
 
     def __post_init__(self) -> None:
-        for name, row in _ROWS.items():
+        for name, row in ROWS.items():
             value = getattr(self, name)
             if value is not row.default:
                 object.__setattr__(self, name, row.check(value))
         reach = OFFSETS[self.robustness][-1]
-        for type_, name in _LENGTH_NAMES.items():
+        for type_, name in LENGTH_NAMES.items():
             hull = type_ == "HMA" and self.hma_mode == "hull"
             shortest = 2 if hull else 1
             if getattr(self, name) - reach < shortest:
@@ -197,13 +197,13 @@ class AtcParams:
 
     def lengths(self, type_: str) -> tuple[int, ...]:
         """The nine lengths of a type: the base, the longer four, the shorter four."""
-        base = getattr(self, _LENGTH_NAMES[type_])
+        base = getattr(self, LENGTH_NAMES[type_])
         offsets = OFFSETS[self.robustness]
         return (base, *(base + o for o in offsets), *(base - o for o in offsets))
 
     def longest(self, type_: str) -> int:
         """The longest of a type's nine lengths."""
-        return int(getattr(self, _LENGTH_NAMES[type_])) + OFFSETS[self.robustness][-1]
+        return int(getattr(self, LENGTH_NAMES[type_])) + OFFSETS[self.robustness][-1]
 
     def weight(self, type_: str) -> float:
         """The starting equity of a type in layer 2."""
@@ -215,15 +215,17 @@ PARAMETERS = tuple(
 )
 """The table: one `Parameter` for each field of `AtcParams`, in order."""
 
-_ROWS = {row.name: row for row in PARAMETERS}
-NAMES = frozenset(_ROWS)
+ROWS = {row.name: row for row in PARAMETERS}
+"""The same rows by name."""
+
+NAMES = frozenset(ROWS)
 
 
 def check_names(values: Mapping[str, Any] | Iterable[str]) -> None:
     """Raise TypeError for the first name that is no parameter, suggesting the nearest."""
     for name in values:
         if name not in NAMES:
-            hint = suggestion(name, sorted(NAMES)) or f". Parameters are {', '.join(_ROWS)}"
+            hint = suggestion(name, sorted(NAMES)) or f". Parameters are {', '.join(ROWS)}"
             raise TypeError(f"ATC has no parameter {name!r}{hint}")
 
 

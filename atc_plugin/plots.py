@@ -48,7 +48,8 @@ def plot_column(view: OneColumn, ma: str | None, layout: dict[str, Any]) -> go.F
 def _verdict(figure: go.Figure, view: OneColumn) -> None:
     """Price coloured by direction, the six base averages, the turns; the average with its thresholds."""
     for type_ in TYPES:
-        _line(figure, view, view.members(type_).moving_averages[0], type_, _TYPE_COLOURS[type_], width=1, opacity=0.75)
+        base = view.members(type_).moving_averages[0]
+        _line(figure, view.bars, base, type_, _TYPE_COLOURS[type_], width=1, opacity=0.75)
     _coloured_by_direction(figure, view, view.close, row=1, width=2.2, legend=True)
     for turned, name, symbol, colour in (
         (view.entries, "entry", "triangle-up", LONG),
@@ -65,19 +66,19 @@ def _verdict(figure: go.Figure, view: OneColumn) -> None:
 
 def _calibration(figure: go.Figure, view: OneColumn, ma: str) -> None:
     """The nine averages of a type over the price, and below how each has earned its weight."""
-    figure.add_scatter(x=view.bars, y=view.close, name="close", line={"color": FLAT, "width": 1.2}, row=1, col=1)
+    _line(figure, view.bars, view.close, "close", FLAT, width=1.2)
     members = view.members(ma)
     for k, length in enumerate(view.params.lengths(ma)):
         name = f"{ma} {length}"
         width = 2.0 if k == 0 else 1.1
-        _line(figure, view, members.moving_averages[k], name, _FAN[k], width=width, group=name)
-        _line(figure, view, members.equities[k], name, _FAN[k], row=2, width=width, group=name, showlegend=False)
+        _line(figure, view.bars, members.moving_averages[k], name, _FAN[k], width=width, group=name)
+        _line(figure, view.bars, members.equities[k], name, _FAN[k], row=2, width=width, group=name, showlegend=False)
     figure.update_yaxes(title_text="equity", row=2, col=1)
 
 
 def _line(
     figure: go.Figure,
-    view: OneColumn,
+    x: NDArray[Any],
     y: NDArray[np.float64],
     name: str,
     colour: str,
@@ -88,7 +89,7 @@ def _line(
     **trace: Any,
 ) -> None:
     line = {"color": colour, "width": width}
-    figure.add_scatter(x=view.bars, y=y, name=name, mode="lines", line=line, legendgroup=group, row=row, col=1, **trace)
+    figure.add_scatter(x=x, y=y, name=name, mode="lines", line=line, legendgroup=group, row=row, col=1, **trace)
 
 
 def _coloured_by_direction(
@@ -105,15 +106,4 @@ def _coloured_by_direction(
         at = np.concatenate([part for stretch, end in zip(ours, ends, strict=True) for part in (stretch, [end, end])])
         line = y[at]
         line[np.cumsum([stretch.size + 2 for stretch in ours]) - 1] = np.nan
-        style = {"color": colour, "width": width}
-        figure.add_scatter(
-            x=view.bars[at],
-            y=line,
-            name=name,
-            mode="lines",
-            line=style,
-            legendgroup=name,
-            showlegend=legend,
-            row=row,
-            col=1,
-        )
+        _line(figure, view.bars[at], line, name, colour, row=row, width=width, group=name, showlegend=legend)

@@ -60,18 +60,21 @@ class PerType(Mapping[str, Any]):
 class OneColumn:
     """One column of a result over some of its own bars, as plain arrays over time."""
 
-    def __init__(self, label: Any, params: AtcParams, prices: Prices, shown: slice) -> None:
+    def __init__(self, label: Any, params: AtcParams, prices: Prices, direction: NDArray[int8], shown: slice) -> None:
         self.label = label
         self.params = params
         self.bars: NDArray[Any] = prices.bar_labels(0)[shown]  # dates, numbers or texts
         self.close: NDArray[float64] = prices.close[0, shown]
-        average, direction = engine.verdict(prices, params)
-        self.average: NDArray[float64] = average[0, shown]
         self.direction: NDArray[int8] = direction[0, shown]
         self.entries: NDArray[np.bool_] = _turns(direction, 1)[0, shown]
         self.exits: NDArray[np.bool_] = _turns(direction, -1)[0, shown]
         self._prices = prices
         self._shown = shown
+
+    @cached_property
+    def average(self) -> NDArray[float64]:
+        """Computed again: the one of the result is the user's."""
+        return engine.verdict(self._prices, self.params).average[0, self._shown]
 
     def layers(self) -> engine.Layers:
         """Signals and weights of the six types, (6, n) each."""
@@ -237,7 +240,8 @@ class AtcResult:
         n = int(self._prices.counts[at])
         if n == 0:
             raise ValueError(f"column {column!r} has no bars")
-        return OneColumn(column, self.params, self._prices.pick(at), slice(0 if last is None else max(n - last, 0), n))
+        shown = slice(0 if last is None else max(n - last, 0), n)
+        return OneColumn(column, self.params, self._prices.pick(at), self._direction[at : at + 1], shown)
 
     def _wrap(self, packed: NDArray[Any], fill: Any) -> Any:
         return self._prices.wrap(self._prices.unpack(packed, fill))

@@ -61,6 +61,8 @@ class Outputs(NamedTuple):
 class Workspace(NamedTuple):
     """The arrays of a tile. Row strides and lane widths are odd multiples of a vector, to spread over the cache."""
 
+    width: int  # of a bar in `lanes`
+    component_width: int  # and in `component_lanes`
     x: NDArray[float64]  # source: history bars, the tile, and as far ahead as a window reaches
     moves: NDArray[float64]  # |x_t - x_{t-1}|: history bars and the tile
     close: NDArray[float64]
@@ -102,7 +104,8 @@ def _workspace(layout):
     history = layout.history
     components = layout.components.shape[0]
     stride = history + BARS
-    width = (layout.members + 31) // 32 * 32 + 24
+    members = member_state(layout.members)
+    width = members.equity.size + 24
     component_width = whole_vectors(components) + 8
     padded = (components + 7) // 8 * 8
     sums = max(whole_vectors(layout.sma_lengths.size), whole_vectors(layout.kama_lengths.size))
@@ -110,6 +113,8 @@ def _workspace(layout):
     for i in range(layout.member_rows.size):
         from_rows[i] = layout.member_rows[i] * stride + history - layout.member_lags[i]
     return Workspace(
+        width,
+        component_width,
         filled(history + BARS + history + 32, 0.0),
         filled(stride, 0.0),
         filled(BARS, 0.0),
@@ -133,7 +138,7 @@ def _workspace(layout):
         ema_state(layout.dema_lengths),
         rsum_state(layout.sma_lengths, history),
         rsum_state(layout.kama_lengths, history),
-        member_state(layout.members),
+        members,
         component_state(components),
     )
 
@@ -198,7 +203,7 @@ def _averages(layout, work, first_bar, bars):
     """All members' moving averages into `lanes`, each step overwriting what the step before spilled past its end."""
     history = layout.history
     stride = history + BARS
-    width = work.from_lanes[1]
+    width = work.width
     wma_and_lsma(work.x, history, layout.windows, work.rows, stride)
     averages_of_one_bar(work.x, history, layout.windows, work.rows, stride)
     hma(history, layout.windows, work.rows, stride)
@@ -250,8 +255,8 @@ def _pass(close, x, n, growth, cutout, keep, layout, weights, work, column, out)
     """The law over one column of n bars."""
     members = layout.members
     components = layout.components.shape[0]
-    width = work.from_lanes[1]
-    component_width = work.from_component_lanes[1]
+    width = work.width
+    component_width = work.component_width
     _start(layout, work, x, n)
     first_bar = np.int64(0)  # a literal would compile what it is passed to once more
     while first_bar < n:

@@ -7,17 +7,16 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..params import PARAMETERS, TYPES, AtcParams, check_names
+from ..params import LENGTH_NAMES, ROWS, AtcParams, check_names
 
 Axes = dict[str, tuple[Any, ...]]
 
-ROWS = {row.name: row for row in PARAMETERS}
-DEFAULTS = {row.name: row.default for row in PARAMETERS}
+DEFAULTS = {name: row.default for name, row in ROWS.items()}
 
 # Which parameters AtcParams checks together. Those with an extreme fit worst there, whatever the others are, so that
 # looking at the extreme alone tells whether all values fit.
 _TOGETHER: tuple[dict[str, Any], ...] = (
-    *({f"{type_.lower()}_len": min, "robustness": None, "hma_mode": None} for type_ in TYPES),
+    *({name: min, "robustness": None, "hma_mode": None} for name in LENGTH_NAMES.values()),
     {"long_threshold": min, "short_threshold": max},
 )
 
