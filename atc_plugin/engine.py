@@ -7,11 +7,8 @@ beyond is unspecified.
 from __future__ import annotations
 
 import functools
-import itertools
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy import float64, int8, int64
@@ -21,6 +18,7 @@ from .law.growth import growth_table
 from .law.layout import Component, Layout, lay_out
 from .law.tiles import Outputs, evaluate
 from .params import TYPES, AtcParams
+from .threads import share
 
 if TYPE_CHECKING:
     from .prices import Prices
@@ -45,6 +43,13 @@ class Layers(NamedTuple):
     weights: NDArray[float64]
 
 
+class AllOfIt(NamedTuple):
+    """What the law says at each bar, from one pass; the direction as int8."""
+
+    verdict: Verdict
+    layers: Layers
+
+
 class Members(NamedTuple):
     """The nine members of one type, (columns, 9, bars): the calibration view."""
 
@@ -57,11 +62,18 @@ class Members(NamedTuple):
         return Members(self.moving_averages[where], self.states[where], self.equities[where])
 
 
+_V = TypeVar("_V", Verdict, Layers)
+
+
 def check_backend(backend: str | None) -> None:
-    """Raise for an engine that is not here; None or "auto" leaves the choice to `ATC_BACKEND`, then to us."""
+    """Raise for an engine that is not here; None or "auto" leaves the choice to `ATC_BACKEND`, then to us.
+
+    An `ATC_BACKEND` of worker processes is for sweeps and leaves a single configuration where it is.
+    """
     asked = backend
     if backend in (None, "auto"):
         asked = os.environ.get("ATC_BACKEND") or "auto"
+        asked = "auto" if asked in ("loky", "dask") else asked
     if asked not in BACKENDS:
         raise ValueError(
             f"backend {asked!r} cannot compute a single configuration here; allowed are "
@@ -96,6 +108,11 @@ def component(params: AtcParams, type_: str) -> Component:
     return average, params.lengths(type_)
 
 
+def component_type(average: str) -> str:
+    """The type that takes an average."""
+    return "HMA" if average in ("SMA", "HULL") else average
+
+
 @functools.lru_cache(maxsize=1024)
 def _layout(params: AtcParams, types: tuple[str, ...], bars: int | None) -> Layout:
     """Room for the averages of these types, none longer than one bar more than the series has.
@@ -110,23 +127,23 @@ def _layout(params: AtcParams, types: tuple[str, ...], bars: int | None) -> Layo
 
 def verdict(prices: Prices, params: AtcParams) -> Verdict:
     """Average and direction of every column."""
-    shape = prices.close.shape
-    out = Verdict(np.empty(shape), np.empty(shape, np.int8))
-    _run(prices, params, TYPES, average=out.average, direction=out.direction)
-    if params.strategy_mode:
-        _delay(out.average, np.nan)
-        _delay(out.direction, 0)
-    return out
+    out = _room_for_verdict(prices)
+    _run(prices, params, TYPES, **out._asdict())
+    return _delayed(out) if params.strategy_mode else out
 
 
 def layers(prices: Prices, params: AtcParams) -> Layers:
     """Layer-1 signals and layer-2 equities of every column."""
-    columns, bars = prices.close.shape
-    out = Layers(np.empty((columns, len(TYPES), bars)), np.empty((columns, len(TYPES), bars)))
-    _run(prices, params, TYPES, signals=out.signals, weights=out.weights)
-    if params.strategy_mode:
-        _delay(out.signals, np.nan)
-    return out
+    out = _room_for_layers(prices)
+    _run(prices, params, TYPES, **out._asdict())
+    return _delayed(out) if params.strategy_mode else out
+
+
+def all_of_it(prices: Prices, params: AtcParams) -> AllOfIt:
+    """Both, for one pass instead of two."""
+    out = AllOfIt(_room_for_verdict(prices), _room_for_layers(prices))
+    _run(prices, params, TYPES, **out.verdict._asdict(), **out.layers._asdict())
+    return AllOfIt(_delayed(out.verdict), _delayed(out.layers)) if params.strategy_mode else out
 
 
 def members(prices: Prices, params: AtcParams, type_: str) -> Members:
@@ -138,9 +155,23 @@ def members(prices: Prices, params: AtcParams, type_: str) -> Members:
     return out.pick((slice(None), order))
 
 
-def _delay(array: NDArray[Any], first: float) -> None:
-    array[..., 1:] = array[..., :-1]
-    array[..., 0] = first
+def _room_for_verdict(prices: Prices) -> Verdict:
+    shape = prices.close.shape
+    return Verdict(np.empty(shape), np.empty(shape, np.int8))
+
+
+def _room_for_layers(prices: Prices) -> Layers:
+    columns, bars = prices.close.shape
+    return Layers(np.empty((columns, len(TYPES), bars)), np.empty((columns, len(TYPES), bars)))
+
+
+def _delayed(out: _V) -> _V:
+    """One bar later, in place; the weights stay where they are."""
+    for name, array in out._asdict().items():
+        if name != "weights":
+            array[..., 1:] = array[..., :-1]
+            array[..., 0] = 0 if name == "direction" else np.nan
+    return out
 
 
 _FLAT, _DEEP = (0, 0), (0, 0, 0)
@@ -183,33 +214,6 @@ def _run(prices: Prices, params: AtcParams, types: tuple[str, ...], **wanted: ND
         )
 
     jobs = min(columns, job_count()) if columns * bars >= 2 * _THREAD_BARS else 1
-    _share(work, columns, jobs)
+    # Not more parts than threads: each call makes a workspace, and the pages it touches cost more than it saves.
+    share(work, columns, jobs, -(-columns // jobs))
     return layout.components
-
-
-def _share(work: Callable[[int, int], None], columns: int, jobs: int) -> None:
-    """Call work(first, last) on as many equal blocks of columns as there are jobs, one of them in this thread.
-
-    Not more blocks than threads: each call makes a workspace, and the pages it touches cost more than it saves.
-    """
-    edges = [columns * job // jobs for job in range(jobs + 1)]
-    blocks = list(itertools.pairwise(edges))
-    if jobs > 1:
-        with ThreadPoolExecutor(jobs - 1) as pool:
-            others = [pool.submit(work, *block) for block in blocks[1:]]
-            work(*blocks[0])
-            for other in others:
-                other.result()
-    else:
-        work(0, columns)
-
-
-def precompile() -> None:
-    """Compile the kernels now, for this machine and version, instead of on first use.
-
-    Takes some seconds once; later processes load what was compiled. Do it in images and before starting workers.
-    """
-    from .prices import read_prices
-
-    prices = read_prices(np.array([1.0, 2.0]))
-    verdict(prices, AtcParams())

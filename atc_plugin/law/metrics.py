@@ -147,8 +147,10 @@ def profit(side, size, entry_price, entry_fee, exit_price, exit_fee):
 
 
 @kernel
-def book(pnl, out):
-    """Count one trade. A profit of NaN, of a last close of NaN, is neither won nor lost."""
+def book(pnl, counts, out):
+    """Count one trade, if it does. A profit of NaN, of a last close of NaN, is neither won nor lost."""
+    if not counts:
+        return
     out[TRADES] += 1
     if pnl > 0.0:
         out[WINS] += 1
@@ -158,31 +160,33 @@ def book(pnl, out):
 
 
 @kernel
-def fold_trades(close, orders, count, out):
+def fold_trades(close, orders, count, first, last, out):
     """The accumulators of trades: each exit is one, the position left at the end is one, valued at the last close.
 
-    Of the open position: its shares, what these were bought or sold for, and the fees paid. None is ever added to.
+    Those entered at the bars first .. last - 1 count. Of the open position: its shares, what these were bought or sold
+    for, the fees paid, and the bar of its entry. None is ever added to.
     """
     out[TRADES], out[WINS], out[GAINS], out[LOSSES] = 0.0, 0.0, 0.0, 0.0
-    side, shares, cost, paid = 0.0, 0.0, 0.0, 0.0
+    side, shares, cost, paid, entry_bar = 0.0, 0.0, 0.0, 0.0, 0
     for k in range(count):
         size, price, fee = orders.size[k], orders.price[k], orders.fee[k]
+        counts = first <= entry_bar < last
         if side == 0.0:
-            side, shares, cost, paid = orders.side[k], size, size * price, fee
+            side, shares, cost, paid, entry_bar = orders.side[k], size, size * price, fee, orders.bar[k]
         elif near(size, shares):
-            book(profit(side, shares, cost / shares, paid, price, fee), out)
+            book(profit(side, shares, cost / shares, paid, price, fee), counts, out)
             side = 0.0
         elif size < shares:  # a cover that could not be paid in full
-            book(profit(side, size, cost / shares, size / shares * paid, price, fee), out)
+            book(profit(side, size, cost / shares, size / shares * paid, price, fee), counts, out)
             left = (shares - size) / shares
             shares, cost, paid = shares * left, cost * left, paid * left
         else:  # a reversal: the fee is split by size
             share_of_fee = shares / size * fee
-            book(profit(side, shares, cost / shares, paid, price, share_of_fee), out)
-            side, shares = -side, size - shares
+            book(profit(side, shares, cost / shares, paid, price, share_of_fee), counts, out)
+            side, shares, entry_bar = -side, size - shares, orders.bar[k]
             cost, paid = shares * price, fee - share_of_fee
     if side != 0.0 and less(-shares, 0.0):
-        book(profit(side, shares, cost / shares, paid, close[-1], 0.0), out)
+        book(profit(side, shares, cost / shares, paid, close[-1], 0.0), first <= entry_bar < last, out)
 
 
 # ---------------------------------------------------------------- a combination
@@ -196,7 +200,7 @@ def accumulate(close, filled, orders, count, init_cash, returns, out):
     out[IN_MARKET] = returns_of_orders(filled, orders, count, init_cash, returns)
     fold_returns(returns, out)
     out[MAX_DRAWDOWN] = max_drawdown(returns)
-    fold_trades(close, orders, count, out)
+    fold_trades(close, orders, count, 0, close.size, out)
 
 
 @entry
@@ -222,12 +226,19 @@ def ratio_to_risk(reward, risk):
 
 
 @entry
-def _metrics(accumulators, bars, bars_per_year, out):
-    for i in range(accumulators.shape[0]):
+def fill_metrics(accumulators, bars, bars_per_year, wanted, first, last, out, at):
+    """Metrics of the combinations first .. last - 1 into `out` (metrics, rows), from row `at + first` on.
+
+    `accumulators` (combinations, 12); `wanted` int64, places in METRICS of the metrics to make.
+    """
+    m = np.empty(len(METRICS))
+    yearly = False
+    for k in wanted:
+        yearly |= k == 1 or k == 5
+    for i in range(first, last):
         a = accumulators[i]
-        m = out[i]
         m[0] = a[TOTAL_RETURN]
-        m[1] = a[GROWTH] ** (bars_per_year / bars) - 1
+        m[1] = a[GROWTH] ** (bars_per_year / bars) - 1 if yearly else np.nan
         m[2], m[3] = np.nan, np.nan
         if bars > 1:
             mean = a[SUM] / a[RETURNS]
@@ -240,6 +251,8 @@ def _metrics(accumulators, bars, bars_per_year, out):
         m[7] = a[WINS] / a[TRADES]
         m[8] = a[GAINS] / abs(a[LOSSES])
         m[9] = a[IN_MARKET] / bars
+        for k in range(wanted.size):
+            out[k, at + i] = m[wanted[k]]
 
 
 def metrics_of(accumulators: NDArray[float64], bars: int, bars_per_year: float) -> dict[str, NDArray[float64]]:
@@ -248,6 +261,6 @@ def metrics_of(accumulators: NDArray[float64], bars: int, bars_per_year: float) 
     `bars` are those of the column, `bars_per_year` is 365 days by the time of a bar.
     """
     table = np.ascontiguousarray(accumulators, dtype=float64).reshape(-1, len(ACCUMULATORS))
-    out = np.empty((len(table), len(METRICS)))
-    _metrics(table, bars, float(bars_per_year), out)
-    return {name: out[:, k].reshape(accumulators.shape[:-1]) for k, name in enumerate(METRICS)}
+    out = np.empty((len(METRICS), len(table)))
+    fill_metrics(table, bars, float(bars_per_year), np.arange(len(METRICS)), 0, len(table), out, 0)
+    return {name: out[k].reshape(accumulators.shape[:-1]) for k, name in enumerate(METRICS)}

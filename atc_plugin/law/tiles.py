@@ -95,12 +95,14 @@ ROW = BARS + 8
 
 
 @kernel
-def _steps(n, by):
+def steps(n, by):
+    """Where rows start that lie `by` apart, and eight more."""
     return np.arange(n + 8) * by
 
 
 @kernel
-def _workspace(layout):
+def workspace(layout):
+    """Room for one tile of the members and components of a layout."""
     history = layout.history
     components = layout.components.shape[0]
     stride = history + BARS
@@ -130,10 +132,10 @@ def _workspace(layout):
         filled(padded * ROW, 0.0),
         filled(BARS, 0.0),
         from_rows,
-        _steps(sums, ROW),
-        _steps(8, width),
-        _steps(padded, ROW),
-        _steps(8, component_width),
+        steps(sums, ROW),
+        steps(8, width),
+        steps(padded, ROW),
+        steps(8, component_width),
         ema_state(layout.ema_lengths),
         ema_state(layout.dema_lengths),
         rsum_state(layout.sma_lengths, history),
@@ -144,7 +146,7 @@ def _workspace(layout):
 
 
 @kernel
-def _rows_to_lanes(rows, starts, n, lanes, at, width):
+def rows_to_lanes(rows, starts, n, lanes, at, width):
     """Eight by eight; what is written past the last member is overwritten by the next step."""
     for g in range(0, n, 8):
         for t in range(0, BARS, 8):
@@ -152,7 +154,8 @@ def _rows_to_lanes(rows, starts, n, lanes, at, width):
 
 
 @kernel
-def _lanes_to_rows(lanes, starts, n, rows, width):
+def lanes_to_rows(lanes, starts, n, rows, width):
+    """Eight by eight; rows are ROW apart."""
     for g in range(0, n, 8):
         for t in range(0, BARS, 8):
             transpose8(lanes, t * width + g, starts, 0, rows, g * ROW + t, ROW)
@@ -167,7 +170,8 @@ def _keep_history(array, rows, stride, history, bars):
 
 
 @kernel
-def _start(layout, work, x, n):
+def start_pass(layout, work, x, n):
+    """Before the first bar."""
     work.x[:] = 0.0
     for row in range(layout.windows.rows):
         start = row * (layout.history + BARS)
@@ -182,8 +186,8 @@ def _start(layout, work, x, n):
 
 
 @kernel
-def _read_tile(close, x, n, growth, cutout, first_bar, bars, history, work):
-    """Prices and growth-weighted returns of a tile."""
+def read_tile(close, x, n, first_bar, bars, history, work):
+    """Prices of a tile."""
     low = max(0, history - first_bar)
     high = min(work.x.size, n - first_bar + history)
     for i in range(low, high):
@@ -192,14 +196,19 @@ def _read_tile(close, x, n, growth, cutout, first_bar, bars, history, work):
         work.x[i] = 0.0
     for i in range(bars):
         work.close[i] = close[first_bar + i]
-    if first_bar >= cutout:
-        for i in range(min(bars, n - 1 - first_bar)):
-            now = close[first_bar + i]
-            work.moved[i] = ((close[first_bar + i + 1] - now) / now) * growth[first_bar + i + 1 - cutout]
 
 
 @kernel
-def _averages(layout, work, first_bar, bars):
+def read_moves(close, n, growth, cutout, first_bar, bars, moved):
+    """Growth-weighted return of the bar after each of a tile; a tile does not reach over the cutout."""
+    if first_bar >= cutout:
+        for i in range(min(bars, n - 1 - first_bar)):
+            now = close[first_bar + i]
+            moved[i] = ((close[first_bar + i + 1] - now) / now) * growth[first_bar + i + 1 - cutout]
+
+
+@kernel
+def make_averages(layout, work, first_bar, bars):
     """All members' moving averages into `lanes`, each step overwriting what the step before spilled past its end."""
     history = layout.history
     stride = history + BARS
@@ -208,7 +217,7 @@ def _averages(layout, work, first_bar, bars):
     averages_of_one_bar(work.x, history, layout.windows, work.rows, stride)
     hma(history, layout.windows, work.rows, stride)
     at = layout.member_rows.size
-    _rows_to_lanes(work.rows, work.from_rows, at, work.lanes, 0, width)
+    rows_to_lanes(work.rows, work.from_rows, at, work.lanes, 0, width)
     _keep_history(work.rows, layout.windows.rows, stride, history, bars)
     ema(work.x, history, first_bar, bars, work.ema, work.lanes, at, width)
     at += layout.ema_lengths.size
@@ -217,7 +226,7 @@ def _averages(layout, work, first_bar, bars):
     if layout.sma_lengths.size:
         n = work.sma.sum.size
         newest_first_sums(work.x, history, layout.sma_lengths, work.sums, ROW)
-        _rows_to_lanes(work.sums, work.from_sums, n, work.restarts, 0, n)
+        rows_to_lanes(work.sums, work.from_sums, n, work.restarts, 0, n)
         sma(work.x, history, first_bar, bars, work.sma, work.restarts, work.lanes, at, width)
         _keep_history(work.sma.entered, 1, 1, history * n, bars * n)
     at += layout.sma_lengths.size
@@ -228,7 +237,7 @@ def _averages(layout, work, first_bar, bars):
         for i in range(min(history - first_bar + 1, stride)):
             work.moves[i] = 0.0  # there is no move into the first bar
         newest_first_sums(work.moves, history, layout.kama_lengths, work.sums, ROW)
-        _rows_to_lanes(work.sums, work.from_sums, n, work.restarts, 0, n)
+        rows_to_lanes(work.sums, work.from_sums, n, work.restarts, 0, n)
         kama(work.x, work.moves, history, first_bar, bars, work.kama, work.restarts, work.lanes, at, width)
         _keep_history(work.kama.entered, 1, 1, history * n, bars * n)
 
@@ -257,7 +266,7 @@ def _pass(close, x, n, growth, cutout, keep, layout, weights, work, column, out)
     components = layout.components.shape[0]
     width = work.width
     component_width = work.component_width
-    _start(layout, work, x, n)
+    start_pass(layout, work, x, n)
     first_bar = np.int64(0)  # a literal would compile what it is passed to once more
     while first_bar < n:
         bars = min(BARS, n - first_bar)
@@ -267,21 +276,22 @@ def _pass(close, x, n, growth, cutout, keep, layout, weights, work, column, out)
             work.members.equity[:] = 1.0
             for c in range(components):
                 work.components.equity[c] = max(weights[c], FLOOR)
-        _read_tile(close, x, n, growth, cutout, first_bar, bars, layout.history, work)
-        _averages(layout, work, first_bar, bars)
+        read_tile(close, x, n, first_bar, bars, layout.history, work)
+        read_moves(close, n, growth, cutout, first_bar, bars, work.moved)
+        make_averages(layout, work, first_bar, bars)
         if len(out.moving_averages):
-            _lanes_to_rows(work.lanes, work.from_lanes, members, work.signed, width)
+            lanes_to_rows(work.lanes, work.from_lanes, members, work.signed, width)
             _write_rows(work.signed, ROW, first_bar, bars, out.moving_averages[column])
         equities_of_averages(work.close, work.moved, keep, bars, work.members, work.lanes, width)
-        _lanes_to_rows(work.lanes, work.from_lanes, members, work.signed, width)
+        lanes_to_rows(work.lanes, work.from_lanes, members, work.signed, width)
         if len(out.states):
             _write_members(work, first_bar, bars, out.states[column], out.equities[column])
         layer_one(
             layout.components, work.members.stateless, first_bar, work.bar_numbers, work.signed, ROW, work.signals
         )
-        _rows_to_lanes(work.signals, work.from_signals, components, work.component_lanes, 0, component_width)
+        rows_to_lanes(work.signals, work.from_signals, components, work.component_lanes, 0, component_width)
         equities_of_signals(components, work.moved, keep, bars, work.components, work.component_lanes, component_width)
-        _lanes_to_rows(work.component_lanes, work.from_component_lanes, components, work.weights, component_width)
+        lanes_to_rows(work.component_lanes, work.from_component_lanes, components, work.weights, component_width)
         if len(out.average):
             average_of_votes(work.signals, work.weights, ROW, work.average)
             for t in range(bars):
@@ -299,7 +309,7 @@ def evaluate(
     close, source, counts, growth, cutout, keep, long_threshold, short_threshold, layout, weights, first, last, out
 ):
     """The law over the columns first..last-1; `counts` says how many bars each has, `out` gets what it has room for."""
-    work = _workspace(layout)
+    work = workspace(layout)
     for column in range(first, last):
         n = counts[column]
         _pass(close[column], source[column], n, growth, cutout, keep, layout, weights, work, column, out)
