@@ -2,10 +2,11 @@
 
     python examples/warm_sweep.py                                  # the bundled stocks, 256 combinations
     python examples/warm_sweep.py --csv prices.csv --grid ema_len=20,28 robustness=Narrow,Wide
+    python examples/warm_sweep.py --grid-file grid.toml            # a larger grid, as ParamGrid.to_file writes it
     python examples/warm_sweep.py --ticker AAPL,MSFT               # where yfinance is installed
 
-Combinations are computed by worker processes and kept on disk by the prices and the parameters they depend on, so a
-second run reads them all.
+Every combination is judged as vectorbt would judge it, and kept on disk by the prices and the parameters it depends on,
+so a second run of the same grid reads them all.
 """
 
 from __future__ import annotations
@@ -19,16 +20,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import joblib
-import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 import atc_plugin
-from atc_plugin.cache.store import MISSING, Store
-from atc_plugin.law import VERSION
-from atc_plugin.law.growth import growth_probe
-from atc_plugin.prices import fingerprint
 
 BUNDLED = Path(__file__).parent / "data" / "us_stocks.csv.gz"
 DEFAULT_GRID = {
@@ -38,53 +32,23 @@ DEFAULT_GRID = {
     "decay": [0.01, 0.03],
     "hma_mode": ["sma", "hull"],
 }
-TRADING_DAYS = 252
+METRICS = ["sharpe_ratio", "total_return", "max_drawdown", "total_trades"]
+FEES = 0.001
 
 
-def sharpe_ratios(close: pd.DataFrame, params: atc_plugin.AtcParams) -> np.ndarray:
-    """Sharpe ratio a year of holding each stock on the days after the direction was long, without fees."""
-    held = atc_plugin.atc(close, params=params).direction.shift() == 1
-    returns = (close.pct_change(fill_method=None) * held).iloc[1:]
-    return (returns.mean() / returns.std() * np.sqrt(TRADING_DAYS)).to_numpy()
-
-
-def sweep(close: pd.DataFrame, points: list[atc_plugin.AtcParams], store: Store, jobs: int) -> tuple[pd.DataFrame, int]:
-    """Sharpe ratios (combinations x stocks), and how many of the combinations were already kept."""
-    data = f"{close.shape} {fingerprint(np.ascontiguousarray(close.to_numpy(dtype=np.float64)))}"
-    keys = [f"sharpe_ratios law={VERSION} growth={growth_probe()} prices={data} {p.canonical()}" for p in points]
-    ratios = {key: store.get(key) for key in keys}
-    missing = [(key, params) for key, params in zip(keys, points, strict=True) if ratios[key] is MISSING]
-
-    def compute(key: str, params: atc_plugin.AtcParams) -> tuple[str, np.ndarray]:
-        return key, sharpe_ratios(close, params)
-
-    if missing:
-        atc_plugin.precompile()  # once here, not once in every worker
-    parallel = joblib.Parallel(n_jobs=jobs, backend="loky", return_as="generator_unordered")
-    results = parallel(joblib.delayed(compute)(key, params) for key, params in missing)
-    hits = len(points) - len(missing)
-    with tqdm(total=len(points), initial=hits, unit="combination", disable=None) as progress:
-        for key, found in results:
-            store.put(key, found)
-            ratios[key] = found
-            progress.update()
-    return pd.DataFrame([ratios[key] for key in keys], columns=close.columns), hits
-
-
-def backtest(close: pd.DataFrame, params: atc_plugin.AtcParams) -> pd.DataFrame:
-    """What vectorbt makes of the entries and exits, a row for each stock."""
-    import vectorbt as vbt
-
-    result = atc_plugin.atc(close, params=params)
-    portfolio = vbt.Portfolio.from_signals(close, entries=result.entries, exits=result.exits, fees=0.001, freq="1D")
-    return pd.DataFrame(
-        {
+def backtest(result: atc_plugin.SweepResult, combination: int) -> pd.DataFrame:
+    """What vectorbt makes of a combination, a row for each stock; the same as the sweep has in its rows."""
+    each = len(result) // len(result.symbols)
+    rows = {}
+    for column, symbol in enumerate(result.symbols):
+        portfolio = result.portfolio(column * each + combination)
+        rows[symbol] = {
             "total return": portfolio.total_return(),
             "Sharpe ratio": portfolio.sharpe_ratio(),
             "max drawdown": portfolio.max_drawdown(),
             "trades": portfolio.trades.count(),
         }
-    )
+    return pd.DataFrame(rows).T
 
 
 def value(text: str) -> Any:
@@ -111,8 +75,11 @@ def main() -> int:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--csv", help="prices, one column a symbol or one OHLC file (default: the bundled stocks)")
     where.add_argument("--ticker", help="symbols to fetch with yfinance, such as AAPL,MSFT")
-    parser.add_argument("--grid", nargs="+", metavar="NAME=V,V", help="values of each parameter to combine")
-    parser.add_argument("--jobs", type=int, default=-1, help="worker processes (default: as many as processors)")
+    grids = parser.add_mutually_exclusive_group()
+    grids.add_argument("--grid", nargs="+", metavar="NAME=V,V", help="values of each parameter to combine")
+    grids.add_argument("--grid-file", help="a grid as TOML or JSON")
+    parser.add_argument("--backend", help="cpu for threads, loky for processes, dask (default: threads)")
+    parser.add_argument("--jobs", type=int, default=-1, help="threads or workers (default: as many as processors)")
     parser.add_argument("--cache-dir", default=".atc_cache", help="where results are kept (default: %(default)s)")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -121,32 +88,43 @@ def main() -> int:
     if options.jobs == 0:
         parser.error("--jobs must be 1 or more, or -1 for all processors")
     try:
-        grid = read_grid(options.grid) if options.grid else DEFAULT_GRID
-        points = list(atc_plugin.ParamGrid(**grid))
+        values = read_grid(options.grid) if options.grid else DEFAULT_GRID
+        grid = (
+            atc_plugin.ParamGrid.from_file(options.grid_file) if options.grid_file else atc_plugin.ParamGrid(**values)
+        )
         close = atc_plugin.load_prices(options.ticker or options.csv or BUNDLED)
     except (ValueError, TypeError, OSError, ImportError) as error:
         parser.error(str(error))
 
     bars, stocks = close.shape
     span = f"{close.index[0]:%Y-%m-%d} to {close.index[-1]:%Y-%m-%d}"
-    print(f"{len(points)} combinations x {stocks} stocks x {bars} bars, {span}")
+    print(f"{len(grid)} combinations x {stocks} stocks x {bars} bars, {span}")
     since = time.perf_counter()
-    ratios, hits = sweep(close, points, Store(options.cache_dir), options.jobs)
-    took = time.perf_counter() - since
-    print(
-        f"{hits} hits, {len(points) - hits} misses ({hits / len(points):.0%} from {options.cache_dir}) in {took:.2f} s"
+    result = atc_plugin.sweep(
+        close,
+        grid,
+        metrics=METRICS,
+        direction="longonly",
+        fees=FEES,
+        freq="1D",
+        backend=options.backend,
+        n_jobs=options.jobs,
+        cache=options.cache_dir,
     )
+    took = time.perf_counter() - since
+    hits, blocks = result.reused
+    share = f"{hits / blocks:.0%} from {options.cache_dir}"
+    print(f"{hits} hits, {blocks - hits} misses among the blocks of combinations ({share}) in {took:.2f} s")
 
-    ranked = ratios.median(axis=1).dropna().sort_values(ascending=False, kind="stable").head(5)
-    if ranked.empty:
+    best = result.best("sharpe_ratio", 5, across="median")
+    if best.empty:
         print("\nNo combination ever held a stock.")
         return 0
-    varied = [name for name in grid if len(grid[name]) > 1]
-    table = pd.DataFrame([{name: getattr(points[i], name) for name in varied} for i in ranked.index])
-    print("\nThe best by their median Sharpe ratio over the stocks, long only, without fees:")
-    print(table.assign(**{"Sharpe ratio": ranked.to_numpy()}).round(3).to_string(index=False))
-    print("\nThe first of them in vectorbt, long only, 0.1 % fees an order:")
-    print(backtest(close, points[ranked.index[0]]).round(3).to_string())
+    shown = [*grid.varied, *METRICS]
+    print(f"\nThe best by their median Sharpe ratio over the stocks, long only, {FEES:.1%} fees an order:")
+    print(best[shown].round(3).to_string(index=False))
+    print("\nThe first of them in vectorbt:")
+    print(backtest(result, best.index[0]).round(3).to_string())
     return 0
 
 

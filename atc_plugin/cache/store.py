@@ -27,6 +27,15 @@ MISSING: Final = Missing.MISSING
 """What `Store.get` gives where nothing is kept."""
 
 
+def default_directory() -> str:
+    """Where things are kept if nobody says where: `ATC_CACHE_DIR`, or the platform's folder for caches."""
+    if asked := os.environ.get("ATC_CACHE_DIR"):
+        return asked
+    from platformdirs import user_cache_dir
+
+    return user_cache_dir("atc_plugin", appauthor=False)
+
+
 def _kept_1(key: str, value: NDArray[Any] | None = None) -> NDArray[Any]:
     """What joblib.Memory remembers. Frozen: its source is part of the cache, so a new format takes a new name."""
     if value is None:

@@ -122,6 +122,11 @@ class ParamGrid:
         return self._combinations.bound
 
     @property
+    def combinations(self) -> Combinations:
+        """What computes the combinations; for the planner."""
+        return self._combinations
+
+    @property
     def where(self) -> Where | None:
         """The condition of a product; None where there is none, and for unions."""
         return self._combinations.where if isinstance(self._combinations, Kept) else None

@@ -1,0 +1,149 @@
+"""The average or the direction of every combination, block by block: what a sweep gives instead of metrics."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..law.turns import Components, series_of
+from ..prices import Prices
+from ..threads import share
+from .components import components_of
+from .grid import ParamGrid
+from .judge import level_table
+from .planning import Plan, check_memory, plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..params import AtcParams
+
+_BYTES = 2**28
+"""What a block of series may take, beside the components."""
+
+
+class SeriesBlock(NamedTuple):
+    """The series of some combinations of one symbol."""
+
+    symbol: Any
+    first: int  # position in the grid of the first combination
+    values: NDArray[np.float64]  # (bars, combinations); NaN where the symbol has no bar
+
+
+class SweepSeries:
+    """The series of every combination of a grid on every symbol, computed block by block when gone through.
+
+    Going through it gives `SeriesBlock`s, symbol after symbol in grid order, each (bars, combinations) of at most some
+    hundred megabytes. A second time computes them again.
+
+    >>> from atc_plugin import ParamGrid, sweep
+    >>> series = sweep([10.0, 11.0, 12.0, 11.0], ParamGrid(ema_len=[14, 28]), output="direction")
+    >>> [block.values.shape for block in series], series.shape
+    ([(4, 2)], (1, 4, 2))
+    """
+
+    def __init__(self, prices: Prices, grid: ParamGrid, output: str, jobs: int) -> None:
+        columns, bars = prices.close.shape
+        self.grid, self.prices, self.output = grid, prices, output
+        self._jobs = jobs
+        self._plan = plan(grid, columns=columns, bars=bars, metrics=0, top=1)
+        check_memory(self._plan)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Symbols, bars and combinations."""
+        columns, bars = self.prices.close.shape
+        return columns, bars, self._plan.size
+
+    def __repr__(self) -> str:
+        columns, bars, size = self.shape
+        return f"<SweepSeries: {self.output} of {size:,} combinations x {bars:,} bars x {columns:,} symbols>"
+
+    def __len__(self) -> int:
+        """How many blocks there are."""
+        return self.shape[0] * -(-self._plan.size // self._step())
+
+    def __iter__(self) -> Iterator[SeriesBlock]:
+        columns, bars, size = self.shape
+        for column in range(columns):
+            components = _components(self._plan, self.prices, column)
+            for first in range(0, size, self._step()):
+                last = min(first + self._step(), size)
+                values = np.empty((last - first, bars))
+                self._fill(column, components, first, last, values)
+                yield SeriesBlock(self.prices.labels[column], first, values.T)
+
+    def frame(self, symbol: Any = None) -> pd.DataFrame:
+        """All combinations of one symbol, bars x combinations, under the index of the prices.
+
+        The columns are positions in the grid.
+
+        Raises:
+            ValueError: for an unknown symbol, and for none where there are several.
+        """
+        import pandas as pd
+
+        labels = self.prices.labels
+        if symbol is None and len(labels) > 1:
+            raise ValueError(f"symbol must be one of {', '.join(map(str, labels))}")
+        if symbol is not None and symbol not in labels:
+            raise ValueError(f"symbol must be one of {', '.join(map(str, labels))}; got {symbol!r}")
+        column = 0 if symbol is None else labels.index(symbol)
+        _, bars, size = self.shape
+        values = np.empty((size, bars))
+        self._fill(column, _components(self._plan, self.prices, column), 0, size, values)
+        return pd.DataFrame(values.T, index=self.prices.container.index, copy=False)
+
+    def to_memmap(self, path: str | os.PathLike[str]) -> NDArray[np.float64]:
+        """Write everything to a `.npy` file, which `numpy.load(path, mmap_mode="r")` opens without reading it.
+
+        Returns:
+            The file mapped into memory, (symbols, combinations, bars) float64: a combination's bars lie together.
+        """
+        from numpy.lib.format import open_memmap
+
+        columns, bars, size = self.shape
+        partial = Path(f"{os.fspath(path)}.partial")
+        mapped = open_memmap(partial, mode="w+", dtype=np.float64, shape=(columns, size, bars))
+        try:
+            for place, block in enumerate(self):
+                column = place // (len(self) // columns)
+                mapped[column, block.first : block.first + block.values.shape[1]] = block.values.T
+            mapped.flush()
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        found: NDArray[np.float64] = np.load(path, mmap_mode="r+")
+        return found
+
+    def params(self, combination: int) -> AtcParams:
+        """The parameters of a combination."""
+        return self.grid[combination]
+
+    def _step(self) -> int:
+        return max(1, _BYTES // (8 * self.shape[1]))
+
+    def _fill(self, column: int, components: Components, first: int, last: int, values: NDArray[np.float64]) -> None:
+        """Series of combinations into `values` (combinations, bars)."""
+        ids = self._plan.ids(first, last)
+        levels = level_table(self._plan)
+        count = int(self.prices.counts[column])
+        valid = None if self.prices.valid is None else self.prices.valid[column]
+        bars_at = np.arange(count) if valid is None else np.flatnonzero(valid)
+        if valid is not None:
+            values[:] = np.nan
+
+        def work(a: int, b: int) -> None:
+            series_of(components, levels, ids, bars_at, self.output == "direction", a, b, values)  # type: ignore[no-untyped-call]
+
+        share(work, last - first, self._jobs, max(1, 1_000_000 // max(count, 1)))
+
+
+def _components(plan: Plan, prices: Prices, column: int) -> Components:
+    count = prices.counts[column]
+    return components_of(plan, prices.close[column, :count], prices.source[column, :count])
