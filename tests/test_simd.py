@@ -16,12 +16,18 @@ from atc_plugin.law.simd import (
     every,
     flip_sign,
     floor,
+    gather8,
+    gather9,
     gather16,
     load8,
+    load9,
     load16,
     load32,
+    prefetch,
     select,
+    some,
     splat8,
+    splat9,
     splat32,
     store,
     transpose8,
@@ -112,7 +118,19 @@ def test_every():
         assert tuple(map(bool, returned)) == (False, True)
 
 
-@pytest.mark.parametrize(("load", "lanes"), [(load8, 8), (load16, 16), (load32, 32)])
+@pytest.mark.parametrize("lane", [None, 0, 5, 8])
+def test_some(lane):
+    def kernel(x, y):
+        return some(load9(x, 0) < load9(y, 0)), every(load9(x, 0) >= load9(y, 0))
+
+    low, high = np.arange(9.0), np.arange(9.0)
+    if lane is not None:
+        high[lane] += 1
+    for returned, *_ in run(kernel, low, high):
+        assert tuple(map(bool, returned)) == (lane is not None, lane is None)
+
+
+@pytest.mark.parametrize(("load", "lanes"), [(load8, 8), (load9, 9), (load16, 16), (load32, 32)])
 def test_loads_and_stores(load, lanes):
     def kernel(x, out):
         store(out, 1, load(x, 3))
@@ -123,7 +141,7 @@ def test_loads_and_stores(load, lanes):
     assert_same_bits(out, np.concatenate([[0.0], x[3 : 3 + lanes], [0.0]]))
 
 
-@pytest.mark.parametrize(("splat", "lanes"), [(splat8, 8), (splat32, 32)])
+@pytest.mark.parametrize(("splat", "lanes"), [(splat8, 8), (splat9, 9), (splat32, 32)])
 def test_splat(splat, lanes):
     def kernel(x, out):
         store(out, 0, splat(x[2]))
@@ -133,14 +151,25 @@ def test_splat(splat, lanes):
     assert_agree(kernel, np.arange(5.0), np.zeros(lanes + 1))
 
 
-def test_gather():
+@pytest.mark.parametrize(("gather", "lanes"), [(gather8, 8), (gather9, 9), (gather16, 16)])
+def test_gather(gather, lanes):
     def kernel(x, offsets, out):
-        store(out, 0, gather16(x, 40, offsets, 2))
+        store(out, 0, gather(x, 40, offsets, 2))
 
     rng = np.random.default_rng(0)
-    x, offsets = rng.normal(size=96), rng.integers(-40, 50, 18)
-    assert_agree(kernel, x, offsets, np.zeros(16))
-    assert_same_bits(run(kernel, x, offsets, np.zeros(16))[0][-1], x[40 + offsets[2:]])
+    x, offsets = rng.normal(size=96), rng.integers(-40, 50, lanes + 2)
+    assert_agree(kernel, x, offsets, np.zeros(lanes))
+    assert_same_bits(run(kernel, x, offsets, np.zeros(lanes))[0][-1], x[40 + offsets[2:]])
+
+
+def test_prefetch_changes_nothing():
+    def kernel(x):
+        for i in range(0, x.size, 8):
+            prefetch(x, i)
+
+    for returned, x in run(kernel, X):
+        assert returned is None
+        assert_same_bits(x, X)
 
 
 def test_transpose():

@@ -10,19 +10,25 @@ import numpy as np
 from numpy import float64
 from numpy.typing import NDArray
 
-from .compiling import entry
+from .compiling import entry, kernel
 
 _STEP = 4096
 _OVERFLOW = 709.79  # e to this power is beyond the doubles: inf, where Python would raise
 
 
+@kernel
+def growth_factor(i, lam):
+    """math.e ** (lam * i), by the C library's pow as Python calls it; numpy's rounds differently."""
+    power = lam * i
+    return math.pow(math.e, power) if power < _OVERFLOW else math.inf
+
+
 @entry
 def _powers(n, lam):
-    """math.e ** (lam * i) for i in 0..n-1, by the C library's pow as Python calls it; numpy's rounds differently."""
+    """The growth factors 0..n-1."""
     table = np.empty(n)
     for i in range(n):
-        power = lam * i
-        table[i] = math.pow(math.e, power) if power < _OVERFLOW else math.inf
+        table[i] = growth_factor(i, lam)
     return table
 
 

@@ -5,7 +5,7 @@ without reassociating or contracting anything, so results do not depend on the m
 ordered: false where a lane is NaN.
 
 Every function here has two forms. Its Python body says what it means, on numpy arrays; it is what runs under
-``NUMBA_DISABLE_JIT=1`` and what the tests compare with. The ``_lower`` beside it is the LLVM that numba emits.
+``NUMBA_DISABLE_JIT=1`` and what the tests compare with. The ``lower`` beside it is the LLVM that numba emits.
 Vectors support ``+ - * /``, ``< > <= >=`` against vectors and floats; masks support ``&`` and ``|``.
 """
 
@@ -80,7 +80,8 @@ def _address(context: Any, builder: Any, array_type: Any, array: Any, i: Any, la
     return builder.bitcast(at, ir.VectorType(_F64, lanes).as_pointer())
 
 
-def _lower(function: Callable[..., Any], *argtypes: Any) -> Callable[[Any], Any]:
+def lower(function: Callable[..., Any], *argtypes: Any) -> Callable[[Any], Any]:
+    """How numba emits a function for arguments of these types."""
     return lower_builtin(function, *argtypes)  # type: ignore[no-any-return]
 
 
@@ -133,7 +134,7 @@ def _unary(function: Callable[[Any], Any], emit: Callable[[Any, Any], Any]) -> N
     def typed(context: Any) -> Any:
         return lambda x: x if type(x) is Vector else None
 
-    @_lower(function, Vector)
+    @lower(function, Vector)
     def lowered(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return emit(builder, args[0])
 
@@ -164,8 +165,8 @@ def _signed(function: Callable[[Any, Any], Any], mix: Callable[[Any, Any, Any, A
         mixed = mix(builder, x, sign, ir.Constant(bits, [_SIGN] * lanes))
         return builder.bitcast(mixed, ir.VectorType(_F64, lanes))
 
-    _lower(function, Vector, Vector)(lowered)
-    _lower(function, types.Float, Vector)(lowered)
+    lower(function, Vector, Vector)(lowered)
+    lower(function, types.Float, Vector)(lowered)
 
 
 _signed(with_sign, lambda b, x, sign, bit: b.or_(b.and_(x, b.not_(bit)), b.and_(sign, bit)))
@@ -189,7 +190,7 @@ def _type_select(context: Any) -> Any:
     return typed
 
 
-@_lower(select, Mask, types.Any, types.Any)
+@lower(select, Mask, types.Any, types.Any)
 def _lower_select(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     return builder.select(*_vectors(builder, sig.return_type.lanes, sig.args, args))
 
@@ -199,15 +200,24 @@ def every(mask: Any) -> Any:
     return np.all(mask)
 
 
-@type_callable(every)
-def _type_every(context: Any) -> Any:
-    return lambda mask: types.boolean if type(mask) is Mask else None
+def some(mask: Any) -> Any:
+    """Whether any lane of a mask is true."""
+    return np.any(mask)
 
 
-@_lower(every, Mask)
-def _lower_every(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-    word = ir.IntType(sig.args[0].lanes)
-    return builder.icmp_unsigned("==", builder.bitcast(args[0], word), ir.Constant(word, -1))
+def _reduction(function: Callable[[Any], Any], sign: str, than: int) -> None:
+    @type_callable(function)
+    def typed(context: Any) -> Any:
+        return lambda mask: types.boolean if type(mask) is Mask else None
+
+    @lower(function, Mask)
+    def lowered(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        word = ir.IntType(sig.args[0].lanes)
+        return builder.icmp_unsigned(sign, builder.bitcast(args[0], word), ir.Constant(word, than))
+
+
+_reduction(every, "==", -1)
+_reduction(some, "!=", 0)
 
 
 # ---------------------------------------------------------------- memory
@@ -232,7 +242,7 @@ def _loads(lanes: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable
     def type_load(context: Any) -> Any:
         return lambda array, i: Vector(lanes) if _is_line(array) and isinstance(i, types.Integer) else None
 
-    @_lower(load, types.Array, types.Integer)
+    @lower(load, types.Array, types.Integer)
     def lower_load(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         array, i = args
         return builder.load(_address(context, builder, sig.args[0], array, i, lanes), align=8)
@@ -241,7 +251,7 @@ def _loads(lanes: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable
     def type_splat(context: Any) -> Any:
         return lambda x: Vector(lanes) if isinstance(x, types.Float) else None
 
-    @_lower(splat, types.Float)
+    @lower(splat, types.Float)
     def lower_splat(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return _broadcast(builder, lanes, args[0])
 
@@ -251,7 +261,7 @@ def _loads(lanes: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable
             Vector(lanes) if _is_line(array) and _is_line(offsets, types.int64) else None
         )
 
-    @_lower(gather, types.Array, types.Integer, types.Array, types.Integer)
+    @lower(gather, types.Array, types.Integer, types.Array, types.Integer)
     def lower_gather(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         array, i, offsets, o = args
         base = builder.gep(_data(context, builder, sig.args[0], array), [i])
@@ -267,7 +277,8 @@ def _loads(lanes: int) -> tuple[Callable[..., Any], Callable[..., Any], Callable
     return load, splat, gather
 
 
-load8, splat8, _ = _loads(8)
+load8, splat8, gather8 = _loads(8)
+load9, splat9, gather9 = _loads(9)
 load16, _, gather16 = _loads(16)
 load32, splat32, _ = _loads(32)
 
@@ -282,10 +293,30 @@ def _type_store(context: Any) -> Any:
     return lambda array, i, x: types.void if _is_line(array) and type(x) is Vector else None
 
 
-@_lower(store, types.Array, types.Integer, Vector)
+@lower(store, types.Array, types.Integer, Vector)
 def _lower_store(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     array, i, x = args
     builder.store(x, _address(context, builder, sig.args[0], array, i, sig.args[2].lanes), align=8)
+    return context.get_dummy_value()
+
+
+def prefetch(array: Any, i: Any) -> None:
+    """Say that the cache line of array[i] will be wanted soon; changes nothing."""
+
+
+@type_callable(prefetch)
+def _type_prefetch(context: Any) -> Any:
+    return lambda array, i: types.void if _is_line(array) and isinstance(i, types.Integer) else None
+
+
+@lower(prefetch, types.Array, types.Integer)
+def _lower_prefetch(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    array, i = args
+    at = builder.bitcast(builder.gep(_data(context, builder, sig.args[0], array), [i]), ir.IntType(8).as_pointer())
+    name = "llvm.prefetch.p0"
+    made = ir.FunctionType(ir.VoidType(), [at.type, _I32, _I32, _I32])
+    found = builder.module.globals.get(name) or ir.Function(builder.module, made, name)
+    builder.call(found, [at, *(ir.Constant(_I32, k) for k in (0, 3, 1))])
     return context.get_dummy_value()
 
 
@@ -307,7 +338,7 @@ def _type_transpose8(context: Any) -> Any:
 _INT = types.Integer
 
 
-@_lower(transpose8, types.Array, _INT, types.Array, _INT, types.Array, _INT, _INT)
+@lower(transpose8, types.Array, _INT, types.Array, _INT, types.Array, _INT, _INT)
 def _lower_transpose8(context: Any, builder: Any, sig: Any, args: Any) -> Any:
     source, i, offsets, o, target, j, stride = args
     first = builder.gep(_data(context, builder, sig.args[2], offsets), [o])
@@ -329,3 +360,22 @@ def _lower_transpose8(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         at = builder.add(j, builder.mul(stride, ir.Constant(_I64, c)))
         builder.store(rows[c], _address(context, builder, sig.args[4], target, at, 8), align=8)
     return context.get_dummy_value()
+
+
+def unpack8(array: Any, i: Any) -> Any:
+    """array[i : i + 8] as eight floats. Bounds are the caller's to keep."""
+    return tuple(array[i : i + 8])
+
+
+@type_callable(unpack8)
+def _type_unpack8(context: Any) -> Any:
+    eight = types.UniTuple(types.float64, 8)
+    return lambda array, i: eight if _is_line(array) and isinstance(i, types.Integer) else None
+
+
+@lower(unpack8, types.Array, types.Integer)
+def _lower_unpack8(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+    array, i = args
+    first = builder.gep(_data(context, builder, sig.args[0], array), [i])
+    eight = [builder.load(builder.gep(first, [ir.Constant(_I64, k)])) for k in range(8)]
+    return context.make_tuple(builder, sig.return_type, eight)
