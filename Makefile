@@ -15,7 +15,7 @@ test: .venv/test  ## all tests
 
 coverage: .venv/test  ## branch coverage of everything, the kernels running as Python
 	$(RUN) -m coverage erase
-	$(RUN) -m coverage run --parallel-mode -m pytest -q tests/test_atc.py tests/test_compiling.py tests/test_simd.py
+	$(RUN) -m coverage run --parallel-mode -m pytest -q tests/test_atc.py tests/test_compiling.py tests/test_simd.py tests/test_bits.py
 	NUMBA_DISABLE_JIT=1 $(RUN) -m coverage run --parallel-mode -m pytest -q
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage report --fail-under=95
@@ -26,7 +26,7 @@ lint: .venv/dev  ## style and types
 	$(RUN) -m mypy
 
 benchmark: .venv/test  ## the figures of docs/performance.md
-	$(RUN) benchmarks/single.py
+	for benchmark in single sweep stream vectorbt_native backtrader_native; do $(RUN) benchmarks/$$benchmark.py; done
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; none was found on the PATH"; exit 1; }

@@ -13,32 +13,56 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["AtcParams", "AtcResult", "ParamGrid", "atc", "load_prices", "precompile"]
+__all__ = [
+    "AtcParams",
+    "AtcResult",
+    "AtcStream",
+    "ParamGrid",
+    "SweepResult",
+    "atc",
+    "load_prices",
+    "plan",
+    "precompile",
+    "register",
+    "sweep",
+]
 
 if TYPE_CHECKING:
-    from .engine import precompile
     from .indicator import atc
     from .loading import load_prices
     from .params import AtcParams
+    from .precompiling import precompile
+    from .registering import register
     from .result import AtcResult
+    from .stream import AtcStream
     from .sweeps.grid import ParamGrid
+    from .sweeps.planning import plan
+    from .sweeps.result import SweepResult
+    from .sweeps.run import sweep
 
 _HOMES = {
     "AtcParams": "params",
     "AtcResult": "result",
+    "AtcStream": "stream",
     "ParamGrid": "sweeps.grid",
+    "SweepResult": "sweeps.result",
     "atc": "indicator",
     "load_prices": "loading",
-    "precompile": "engine",
+    "plan": "sweeps.planning",
+    "precompile": "precompiling",
+    "register": "registering",
+    "sweep": "sweeps.run",
 }
 
 
 def __getattr__(name: str) -> object:
     """Resolve public names on first use: importing the package loads no other library."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
+    if name == "check":  # guards for backtests, a module of their own
+        return import_module(".check", __name__)
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value
     return value

@@ -15,6 +15,14 @@ import numba
 import numpy as np
 import pandas as pd
 import talib
+from numpy.typing import NDArray
+
+STOCKS = Path(__file__).parent.parent / "examples" / "data" / "us_stocks.csv.gz"
+
+
+def walk(bars: int) -> NDArray[np.float64]:
+    """A price of one stock that cannot be told from another's."""
+    return 100 * np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.002, bars)))
 
 
 @dataclasses.dataclass
@@ -64,6 +72,33 @@ def in_turns(rounds: int, *tasks: Callable[[], object]) -> list[list[float]]:
             task()
             taken.append(time.perf_counter() - start)
     return seconds
+
+
+class Neighbours:
+    """What others took of the processors since this was made."""
+
+    def __init__(self) -> None:
+        self._before = self._seconds()
+
+    def words(self) -> str:
+        """In a sentence; nothing where the system does not tell."""
+        if self._before is None:
+            return ""
+        total, busy, stolen, own = np.subtract(self._seconds(), self._before)
+        others = max(0.0, busy - own) / total
+        return (
+            f"Meanwhile other processes took {others:.0%} of the processors, and other machines {stolen / total:.0%}."
+        )
+
+    @staticmethod
+    def _seconds() -> tuple[float, float, float, float] | None:
+        stat = Path("/proc/stat")
+        if not stat.exists():
+            return None
+        ticks = [int(word) for word in stat.read_text().split("\n", 1)[0].split()[1:9]]
+        user, nice, system, idle, waiting, irq, softirq, stolen = (each / os.sysconf("SC_CLK_TCK") for each in ticks)
+        busy = user + nice + system + irq + softirq
+        return busy + idle + waiting + stolen, busy, stolen, sum(os.times()[:4])
 
 
 def machine() -> str:

@@ -24,24 +24,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from floor import MODES, floor_table
-from measuring import Table, against, in_turns, machine
+from measuring import STOCKS, Table, against, in_turns, machine, walk
 from moving_averages_in_c import moving_averages_in_c
-from numpy.typing import NDArray
 from straightforward import straightforward_atc
 
 from atc_plugin import AtcParams, atc, load_prices, precompile
 
-STOCKS = Path(__file__).parent.parent / "examples" / "data" / "us_stocks.csv.gz"
 PEER = "TA-Lib, its 54 moving averages alone"
 BARS = 1_500
 COLUMNS = 99
 CALLS = 5
 """Of ours a round on many columns, together as long as one in pandas: a sleeping processor wakes in the first."""
-
-
-def walk(bars: int) -> NDArray[np.float64]:
-    """A price of one stock that cannot be told from another's."""
-    return 100 * np.exp(np.cumsum(np.random.default_rng(5).normal(0, 0.002, bars)))
 
 
 def read_out(close: Any, **asked: Any) -> None:

@@ -6,6 +6,8 @@ equal: pandas starts an EMA at the first bar, sums in another order, and rounds 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numba import njit
@@ -98,14 +100,17 @@ def straightforward_atc(
     close: pd.Series,
     hma_mode: str = "sma",
     *,
-    length: int = 28,
+    length: int | Sequence[int] = 28,
     lambda_: float = 0.02,
     decay: float = 0.03,
     cutout: int = 0,
     long_threshold: float = 0.1,
     short_threshold: float = -0.1,
 ) -> tuple[pd.Series, pd.Series]:
-    """Average and direction of one column, all types at the same length and weight, robustness "Medium"."""
+    """Average and direction of one column, robustness "Medium", all types at the same weight.
+
+    A length for all types, or one for each in the order EMA, HMA, WMA, DEMA, LSMA, KAMA.
+    """
     growth = np.exp(lambda_ / 1000 * (np.arange(len(close)) - cutout))
     moves = (close.pct_change() * growth).to_numpy()
 
@@ -113,13 +118,14 @@ def straightforward_atc(
         return pd.Series(_equity(signal.to_numpy(), moves, 1.0, 1 - decay / 100, cutout), close.index)
 
     types = (ema, lambda x, n: hma(x, n, hma_mode), wma, dema, lsma, kama)
+    lengths = [length] * len(types) if isinstance(length, int) else length
     votes = pd.Series(0.0, close.index)
     weights = pd.Series(0.0, close.index)
-    for moving_average in types:
+    for moving_average, central in zip(types, lengths, strict=True):
         num = pd.Series(0.0, close.index)
         den = pd.Series(0.0, close.index)
         for offset in OFFSETS:
-            average = moving_average(close, length + offset)
+            average = moving_average(close, central + offset)
             state = crossings(close, average, average)
             member = equity(state)
             num += state * member
