@@ -54,6 +54,11 @@ class Prices:
         """`values` (columns, k, bars), k named series of each column, as the type that came in with k-fold columns."""
         return self.container.wrap_wide(values, names)
 
+    def own(self, column: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Close and source of the bars that a column has, without what stands behind them; they share memory."""
+        count = self.counts[column]
+        return self.close[column, :count], self.source[column, :count]
+
     def pick(self, column: int) -> Prices:
         """One column alone; shares memory."""
         row = slice(column, column + 1)

@@ -29,6 +29,12 @@ WITHOUT_TRADES = (TOTAL_RETURN, GROWTH, RETURNS, SUM, SPREAD, MAX_DRAWDOWN, TRAD
 _GRAIN = 16_384
 
 
+def nothing(combinations: int, windows: int) -> Judged:
+    """What is judged on a column without bars."""
+    accumulators = len(ACCUMULATORS)
+    return Judged(np.zeros((combinations, accumulators)), np.zeros((combinations, windows, accumulators)), 0)
+
+
 def packed(judged: Judged, trades: bool) -> NDArray[float64]:
     """What is kept and sent: (combinations, 1 + windows, accumulators), all bars first, and only what was made."""
     made = range(len(ACCUMULATORS)) if trades else WITHOUT_TRADES

@@ -14,7 +14,6 @@ import numpy as np
 from numpy import float64
 from numpy.typing import NDArray
 
-from ..law.metrics import ACCUMULATORS
 from ..threads import share
 from .accumulated import unpacked
 from .blocks import Blocks
@@ -22,7 +21,7 @@ from .components import components_of
 from .estimates import BLOCK, NANOSECONDS_A_COMBINATION_BAR, many_columns
 from .executors import Task, halves, run_tasks
 from .grid import ParamGrid
-from .judge import Judge, Judged
+from .judge import Judge
 from .materials import judge_task, lay_out_column, lay_out_plan, remove_column
 
 if TYPE_CHECKING:
@@ -49,31 +48,16 @@ def _column(blocks: Blocks, column: int, jobs: int) -> None:
     judge = None
     for first, last in blocks.missing(column):
         started = time.perf_counter()
-        if not blocks.prices.counts[column]:
-            blocks.done(column, first, _nothing(last - first, len(blocks.question.windows)), 0.0, jobs)
-            continue
         if judge is None:
-            judge = _judge(blocks, column, _components(blocks, column))
+            judge = _judge(blocks, column, components_of(blocks.plan, *blocks.prices.own(column)))
         judged = judge.judge(blocks.plan.ids(first, last), jobs)
         blocks.done(column, first, judged, time.perf_counter() - started, jobs)
 
 
-def _components(blocks: Blocks, column: int) -> Components:
-    prices, count = blocks.prices, blocks.prices.counts[column]
-    return components_of(blocks.plan, prices.close[column, :count], prices.source[column, :count])
-
-
 def _judge(blocks: Blocks, column: int, components: Components, combinations: int | None = None) -> Judge:
     """A judge of a column's combinations."""
-    prices, plan, question = blocks.prices, blocks.plan, blocks.question
-    close = prices.close[column, : prices.counts[column]]
-    return Judge(close, components, plan, question.trading, question.own_windows(prices, column), combinations)
-
-
-def _nothing(combinations: int, windows: int) -> Judged:
-    """Of a column without bars."""
-    accumulators = len(ACCUMULATORS)
-    return Judged(np.zeros((combinations, accumulators)), np.zeros((combinations, windows, accumulators)), 0)
+    close, _ = blocks.prices.own(column)
+    return Judge(close, components, blocks.plan, blocks.question.trading, blocks.own_windows(column), combinations)
 
 
 # ---------------------------------------------------------------- worker processes
@@ -104,12 +88,8 @@ def run_on_workers(blocks: Blocks, grid: ParamGrid, backend: str, jobs: int, tim
             while waiting and written < _FILES:
                 column = waiting.pop(0)
                 todo = list(blocks.missing(column))
-                if not prices.counts[column]:
-                    for first, last in todo:
-                        blocks.done(column, first, _nothing(last - first, len(blocks.question.windows)), 0.0, jobs)
-                    continue
                 if todo:
-                    components = _components(blocks, column)
+                    components = components_of(plan, *prices.own(column))
                     if not laid_out:  # compiled here, once, and not in every worker
                         _judge(blocks, column, components, 1).judge(plan.ids(0, 1))
                     written += lay_out_column(folder, prices, column, components, blocks.question)

@@ -20,7 +20,7 @@ from ..law import VERSION
 from ..law.growth import growth_probe
 from ..law.metrics import ACCUMULATORS
 from ..prices import Prices, fingerprint
-from .accumulated import packed, unpacked, write_scores
+from .accumulated import nothing, packed, unpacked, write_scores
 from .collecting import Best, Everything, Scores
 from .estimates import BLOCK
 from .judge import Judged
@@ -61,7 +61,10 @@ class Blocks:
         self._writer = ThreadPoolExecutor(1)
         self._writing: deque[Future[None]] = deque()
         self._lock = threading.Lock()  # columns may be on threads of their own
+        # Of every column the same blocks come, and of every block the same column.
+        self._combinations = lru_cache(maxsize=256)(plan.key)
         self._fingerprint = lru_cache(maxsize=4)(self._fingerprint_of)
+        self.own_windows = lru_cache(maxsize=4)(lambda column: question.own_windows(prices, column))
 
     def __enter__(self) -> Blocks:
         return self
@@ -77,7 +80,10 @@ class Blocks:
         for first, last in self.plan.blocks:
             kept = self._kept(column, first, last)
             if kept is None:
-                yield first, last
+                if self.prices.counts[column]:
+                    yield first, last
+                else:  # without a bar there is nothing to compute
+                    self.done(column, first, nothing(last - first, len(self.question.windows)), 0.0, 1)
                 continue
             if self.question.top:
                 self._sink.add(column, first, self._scores(column, first, unpacked(kept[..., :-1]), 1), _offsets(kept))
@@ -102,8 +108,8 @@ class Blocks:
     def _scores(self, column: int, first: int, judged: Judged, jobs: int) -> Scores:
         """The metrics of combinations from `first` on, written where they belong if that is known."""
         scores, at = self._sink.room(column, first, len(judged.whole))
-        windows = self.question.own_windows(self.prices, column)
-        write_scores(judged, int(self.prices.counts[column]), windows, self.question, jobs, scores, at)
+        bars = int(self.prices.counts[column])
+        write_scores(judged, bars, self.own_windows(column), self.question, jobs, scores, at)
         return scores
 
     def _is_kept(self, seconds: float) -> bool:
@@ -148,7 +154,7 @@ class Blocks:
         return None
 
     def _key(self, column: int, first: int, last: int, trades: bool) -> str:
-        windows = self.question.own_windows(self.prices, column)
+        windows = self.own_windows(column)
         ranges = None if windows is None else [edges.tolist() for edges in windows]
         words = {
             "format": _FORMAT,
@@ -161,13 +167,12 @@ class Blocks:
             "slippage": self.question.slippage,
             "windows": ranges,
             "top": self.question.top and (*self.question.top, self.question.bars_per_year),
-            "combinations": self.plan.key(first, last),
+            "combinations": self._combinations(first, last),
         }
         return "accumulators " + " ".join(f"{name}={value!r}" for name, value in words.items())
 
     def _fingerprint_of(self, column: int) -> tuple[str, str]:
-        count = self.prices.counts[column]
-        close, source = self.prices.close[column, :count], self.prices.source[column, :count]
+        close, source = self.prices.own(column)
         ours = fingerprint(close)
         return ours, ours if self.prices.source is self.prices.close else fingerprint(source)
 

@@ -32,7 +32,7 @@ def lay_out_plan(folder: str, plan: Plan, question: Question) -> None:
 
 def lay_out_column(folder: str, prices: Prices, column: int, components: Components, question: Question) -> int:
     """Write a column's components with its prices; returns how many bytes."""
-    close = prices.close[column, : prices.counts[column]]
+    close, _ = prices.own(column)
     windows = question.own_windows(prices, column) or (np.empty(0, np.int64), np.empty(0, np.int64))
     arrays: dict[str, NDArray[Any]] = {
         "close": close,

@@ -16,7 +16,7 @@ from ..threads import share
 from .components import components_of
 from .grid import ParamGrid
 from .judge import level_table
-from .planning import Plan, check_memory, plan
+from .planning import check_memory, plan
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ class SweepSeries:
     def __iter__(self) -> Iterator[SeriesBlock]:
         columns, bars, size = self.shape
         for column in range(columns):
-            components = _components(self._plan, self.prices, column)
+            components = components_of(self._plan, *self.prices.own(column))
             for first in range(0, size, self._step()):
                 last = min(first + self._step(), size)
                 values = np.empty((last - first, bars))
@@ -96,7 +96,7 @@ class SweepSeries:
         column = 0 if symbol is None else labels.index(symbol)
         _, bars, size = self.shape
         values = np.empty((size, bars))
-        self._fill(column, _components(self._plan, self.prices, column), 0, size, values)
+        self._fill(column, components_of(self._plan, *self.prices.own(column)), 0, size, values)
         return pd.DataFrame(values.T, index=self.prices.container.index, copy=False)
 
     def to_memmap(self, path: str | os.PathLike[str]) -> NDArray[np.float64]:
@@ -142,8 +142,3 @@ class SweepSeries:
             series_of(components, levels, ids, bars_at, self.output == "direction", a, b, values)  # type: ignore[no-untyped-call]
 
         share(work, last - first, self._jobs, max(1, 1_000_000 // max(count, 1)))
-
-
-def _components(plan: Plan, prices: Prices, column: int) -> Components:
-    count = prices.counts[column]
-    return components_of(plan, prices.close[column, :count], prices.source[column, :count])
