@@ -10,19 +10,16 @@ hold is marked and never an error; lines that differ from those of `atc` are one
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import backtrader as bt
 import numpy as np
 import pandas as pd
-from measuring import Neighbours, Table, against, machine, walk
+from measuring import Neighbours, Report, Table, against, command_line, machine, walk
 
 from atc_plugin import atc, precompile
 from atc_plugin.indicators.backtrader import ATC, ATCSignal
@@ -124,22 +121,14 @@ def costs(quick: bool) -> tuple[Table, dict[str, Any]]:
 
 def main() -> None:
     """Measure, print, and keep the figures where asked to."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds")
-    parser.add_argument("--markdown", action="store_true", help="print the table as GitHub markdown")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
-    asked = parser.parse_args()
-
-    start = time.perf_counter()
+    asked = command_line(__doc__, "few rounds").parse_args()
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="backtrader")
-    where = f"{machine()[:-1]}, backtrader {bt.__version__}."
-    print(where, end="\n\n", flush=True)
+    report = Report(asked, f"{machine()[:-1]}, backtrader {bt.__version__}.")
     precompile()
     table, figures = costs(asked.quick)
-    print(table.text(asked.markdown), flush=True)
-    if asked.json:
-        asked.json.write_text(json.dumps({"where": where, "quick": asked.quick, **figures}, indent=1) + "\n")
-    print(f"Measured in {time.perf_counter() - start:.0f} s.")
+    report.figures.update(figures)
+    report.show(table)
+    report.end()
 
 
 if __name__ == "__main__":

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import datetime
+import json
 import os
 import platform
 import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -116,3 +119,32 @@ def machine() -> str:
     versions = f"Python {platform.python_version()}, numpy {np.__version__}, pandas {pd.__version__}"
     versions += f", numba {numba.__version__}, TA-Lib {talib.__version__}"
     return f"{datetime.date.today()}, {model}, {cores} cores, {platform.system()}; {versions}."
+
+
+def command_line(doc: str | None, quick: str) -> argparse.ArgumentParser:
+    """The options that all benchmarks take; `quick` says what --quick leaves out."""
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--markdown", action="store_true", help="print the tables as GitHub markdown")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
+    return parser
+
+
+class Report:
+    """Tables printed as they come, and their figures kept where asked to."""
+
+    def __init__(self, asked: argparse.Namespace, where: str | None = None) -> None:
+        self._asked, self._start = asked, time.perf_counter()
+        where = where or machine()
+        self.figures: dict[str, Any] = {"where": where, "quick": asked.quick}
+        print(where, end="\n\n", flush=True)
+
+    def show(self, table: Table) -> None:
+        """Print a table."""
+        print(table.text(self._asked.markdown), flush=True)
+
+    def end(self, words: str = "") -> None:
+        """Write the figures, and say how long it all took."""
+        if self._asked.json:
+            self._asked.json.write_text(json.dumps(self.figures, indent=1) + "\n")
+        print(f"Measured in {time.perf_counter() - self._start:.0f} s. {words}".rstrip())

@@ -8,8 +8,6 @@ ratios are of medians. A limit that does not hold is marked and never an error. 
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -18,13 +16,12 @@ import tempfile
 import time
 from collections.abc import Callable
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from floor import MODES, floor_table
-from measuring import STOCKS, Table, against, in_turns, machine, walk
+from measuring import STOCKS, Report, Table, against, command_line, in_turns, walk
 from moving_averages_in_c import moving_averages_in_c
 from straightforward import straightforward_atc
 
@@ -271,17 +268,10 @@ def memory() -> tuple[Table, dict[str, Any]]:
 # ---------------------------------------------------------------- report
 def main() -> None:
     """Measure, print, and keep the figures where asked to."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds, no compiling from nothing")
-    parser.add_argument("--markdown", action="store_true", help="print the tables as GitHub markdown")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
-    asked = parser.parse_args()
-
-    start = time.perf_counter()
-    where = machine()
-    print(where, end="\n\n", flush=True)
+    asked = command_line(__doc__, "few rounds, no compiling from nothing").parse_args()
+    report = Report(asked)
     precompile()
-    figures: dict[str, Any] = {"where": where, "quick": asked.quick}
+    figures = report.figures
     for name, measure in (
         ("one_column", lambda: one_column(asked.quick)),
         ("floor", lambda: floor_table(figures["one_column"])),
@@ -290,10 +280,8 @@ def main() -> None:
         ("memory", memory),
     ):
         table, figures[name] = measure()
-        print(table.text(asked.markdown), flush=True)
-    if asked.json:
-        asked.json.write_text(json.dumps(figures, indent=1) + "\n")
-    print(f"Measured in {time.perf_counter() - start:.0f} s.")
+        report.show(table)
+    report.end()
 
 
 if __name__ == "__main__":

@@ -9,16 +9,12 @@ differ from those of `atc` are one.
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from measuring import Neighbours, Table, against, in_turns, machine, walk
+from measuring import Neighbours, Report, Table, against, command_line, in_turns, walk
 
 from atc_plugin import AtcStream, atc, precompile
 
@@ -142,25 +138,15 @@ def agreement() -> str:
 
 def main() -> None:
     """Measure, print, and keep the figures where asked to."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds")
-    parser.add_argument("--markdown", action="store_true", help="print the tables as GitHub markdown")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
-    asked = parser.parse_args()
-
-    start = time.perf_counter()
-    where = machine()
-    print(where, end="\n\n", flush=True)
+    asked = command_line(__doc__, "few rounds").parse_args()
+    report = Report(asked)
     precompile()
     neighbours = Neighbours()
     print(agreement(), flush=True)
-    figures: dict[str, Any] = {"where": where, "quick": asked.quick}
     for name, measure in (("one_symbol", one_symbol), ("many_symbols", many_symbols), ("history", history)):
-        table, figures[name] = measure(asked.quick)
-        print(table.text(asked.markdown), flush=True)
-    if asked.json:
-        asked.json.write_text(json.dumps(figures, indent=1) + "\n")
-    print(f"Measured in {time.perf_counter() - start:.0f} s. {neighbours.words()}")
+        table, report.figures[name] = measure(asked.quick)
+        report.show(table)
+    report.end(neighbours.words())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import resource
 import statistics
 import subprocess
@@ -27,7 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from floor import machine_speed
-from measuring import STOCKS, Neighbours, Table, against, in_turns, machine, walk
+from measuring import STOCKS, Neighbours, Report, Table, against, command_line, in_turns, walk
 from numba import njit
 from numpy.typing import NDArray
 from straightforward import straightforward_atc
@@ -698,33 +697,25 @@ TABLES: dict[str, Callable[[bool], Measured]] = {
 
 def main() -> None:
     """Measure, print, and keep the figures where asked to."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="small grids and few rounds")
+    parser = command_line(__doc__, "small grids and few rounds")
     parser.add_argument("--only", nargs="+", choices=TABLES, metavar="TABLE", help=f"of {', '.join(TABLES)}")
-    parser.add_argument("--markdown", action="store_true", help="print the tables as GitHub markdown")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.peak:
         tell_peak(peaks_of(asked.quick)[asked.peak])
         return
 
-    start = time.perf_counter()
-    where = machine()
-    print(where, end="\n\n", flush=True)
+    report = Report(asked)
     for metrics in (FOUR, METRICS):  # compiled, or loaded
         ours(stocks(), grid_of(10), metrics=metrics)
-    figures: dict[str, Any] = {"where": where, "quick": asked.quick}
     for name, measure in TABLES.items():
         if asked.only and name not in asked.only:
             continue
         neighbours = Neighbours()
-        table, figures[name] = measure(asked.quick)
+        table, report.figures[name] = measure(asked.quick)
         table.notes = f"{table.notes} {neighbours.words()}".rstrip()
-        print(table.text(asked.markdown), flush=True)
-    if asked.json:
-        asked.json.write_text(json.dumps(figures, indent=1) + "\n")
-    print(f"Measured in {time.perf_counter() - start:.0f} s.")
+        report.show(table)
+    report.end()
 
 
 if __name__ == "__main__":

@@ -11,16 +11,13 @@ docs/vectorbt.md has the tables. A limit that does not hold is marked and never 
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
 import sys
-import time
-from pathlib import Path
 from typing import Any
 
-from measuring import Table, against, machine
+from measuring import Report, Table, against, command_line
 
 BARS = 2_000
 LENGTHS = range(10, 50, 4)
@@ -130,21 +127,13 @@ def one_column(selected: dict[str, float]) -> Table:
 
 def main() -> None:
     """Measure, print, and keep the figures where asked to."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds, a smaller part to extrapolate from")
-    parser.add_argument("--markdown", action="store_true", help="print the tables as GitHub markdown")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
-    asked = parser.parse_args()
-
-    start = time.perf_counter()
-    where = machine()
-    print(where, end="\n\n", flush=True)
+    asked = command_line(__doc__, "few rounds, a smaller part to extrapolate from").parse_args()
+    report = Report(asked)
     table, figures = all_at_once(asked.quick)
-    print(table.text(asked.markdown), flush=True)
-    print(one_column(figures["average"]["selected"]).text(asked.markdown), flush=True)
-    if asked.json:
-        asked.json.write_text(json.dumps({"where": where, "quick": asked.quick, **figures}, indent=1) + "\n")
-    print(f"Measured in {time.perf_counter() - start:.0f} s.")
+    report.figures.update(figures)
+    report.show(table)
+    report.show(one_column(figures["average"]["selected"]))
+    report.end()
 
 
 if __name__ == "__main__":
