@@ -242,7 +242,6 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str], set[str]]] = {
             "law.compiling",
             "law.fills",
             "law.metrics",
-            "law.simd",
             "law.stretches",
             "law.turns",
             "law.windows",
@@ -251,7 +250,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str], set[str]]] = {
         set(),
     ),
     "law.windows": (
-        {"law.compiling", "law.fills", "law.metrics", "law.simd", "law.stretches"},
+        {"law.compiling", "law.fills", "law.metrics", "law.stretches"},
         {"numpy"},
         set(),
     ),

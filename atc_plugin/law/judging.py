@@ -32,8 +32,7 @@ from .metrics import (
     accumulate,
     fill_closes,
 )
-from .simd import unpack8
-from .stretches import LINE, LONG, SHORT, Costs, walked_exit, write_held
+from .stretches import LINE, LONG, SHORT, Costs, exit_line, held_line
 from .turns import (
     TYPES,
     Components,
@@ -80,9 +79,7 @@ class Column(NamedTuple):
     images: Images
     levels: Levels
     costs: Costs
-    held: NDArray[
-        float64
-    ]  # 1-D (ends, 2, ages, LINE): lines of stretches open at the end of each part, last of all bars
+    held: NDArray[float64]  # 1-D (ends, 2, ages, LINE): lines of stretches open at the end of each part of the bars
 
 
 class Batch(NamedTuple):
@@ -117,7 +114,7 @@ def no_run():
 @kernel
 def _enter(run, costs, bar, side):
     """The order that ends being flat."""
-    factor = costs.bought if side == LONG else (costs.shorted if side == SHORT else 0.0)
+    factor = costs.bought if side == LONG else costs.shorted
     value = run.value * factor
     change = factor - 1.0
     return Run(
@@ -173,13 +170,10 @@ def _fold_reversals(run, close, costs, table, turns, count, after, scratch, trad
         run = _enter(run, costs, turns[0], LONG if first > 0 else SHORT)
         k = 1
     cash_factor = costs.short_cash / costs.shorted
-    lines, rows, ages, row_0 = table.lines, table.rows, table.ages, table.first  # reading them inside costs tenfold
+    lines, rows, ages, row_0 = table.lines, table.rows, table.ages, table.first
     while k < count:
         t = turns[k]
-        if run.entry >= row_0 and t - run.entry < ages:
-            line = unpack8(lines, ((run.side * rows + run.entry - row_0) * ages + t - run.entry) * LINE)
-        else:
-            line = walked_exit(close, costs, run.side, run.entry, t, scratch)
+        line = exit_line(close, costs, lines, rows, ages, row_0, run.side, run.entry, t, scratch)
         run = _apply(run, line, t - run.entry, trades)
         nearest = min(run.nearest, abs(run.value * cash_factor - 1.0))
         run = Run(
@@ -195,16 +189,13 @@ def _fold_round_trips(run, close, costs, table, turns, count, after, scratch, tr
     """One side only: a turn towards it enters, the next one leaves."""
     ours = 1 if costs.mode == LONG_ONLY else -1
     now = after if count % 2 == 1 else -after
-    lines, rows, ages, row_0 = table.lines, table.rows, table.ages, table.first  # reading them inside costs tenfold
+    lines, rows, ages, row_0 = table.lines, table.rows, table.ages, table.first
     for k in range(count):
         t = turns[k]
         if now == ours:
             run = _enter(run, costs, t, LONG if ours > 0 else SHORT)
         elif run.entry >= 0:
-            if run.entry >= row_0 and t - run.entry < ages:
-                line = unpack8(lines, ((run.side * rows + run.entry - row_0) * ages + t - run.entry) * LINE)
-            else:
-                line = walked_exit(close, costs, run.side, run.entry, t, scratch)
+            line = exit_line(close, costs, lines, rows, ages, row_0, run.side, run.entry, t, scratch)
             run = _apply(run, line, t - run.entry, trades)
             run = Run(
                 run.value, -1, run.side, run.peak, run.worst, min(run.nearest, abs(run.value - 1.0)), run.trades,
@@ -212,16 +203,6 @@ def _fold_round_trips(run, close, costs, table, turns, count, after, scratch, tr
             )  # fmt: skip
         now = -now
     return run
-
-
-@kernel
-def _held_line(close, costs, held, ages, side, first, scratch):
-    """The line of a stretch open at the last bar, read or walked; those of the last bar stand last in `held`."""
-    last = close.size - 1
-    if last - first < ages:
-        return unpack8(held, held.size - ((2 - side) * ages - (last - first)) * LINE)
-    write_held(close, costs, side, first, last, scratch, 0)
-    return unpack8(scratch, 0)
 
 
 @kernel
@@ -390,7 +371,8 @@ def _judge_each(column, table, batch, first, last, trades, windows, parts, windo
                 _keep(run, crossing, numbers[row], words[row])
             else:
                 if run.entry >= 0:
-                    line = _held_line(close, costs, held, table.ages, run.side, run.entry, scratch)
+                    last_end = held.size // (2 * table.ages * LINE) - 1
+                    line = held_line(close, costs, held, table.ages, last_end, run.side, run.entry, n - 1, scratch)
                     run = _apply(run, line, n - run.entry, trades)
                 sure = _settle(run, n, highest, out[row], trades)
                 if windows is not None:

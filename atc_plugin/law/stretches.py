@@ -205,3 +205,23 @@ def walked_exit(close, costs, side, first, last, scratch):
     """The line of a stretch from the order at `first` to that at `last`, walked."""
     write_exits(close, costs, side, first, last, last + 1, scratch, (first - last) * LINE)
     return unpack8(scratch, 0)
+
+
+@kernel
+def exit_line(close, costs, lines, rows, ages, row_0, side, first, last, scratch):
+    """The line of a stretch from the order at `first` to that at `last`, read or walked.
+
+    `lines`, `rows`, `ages` and `row_0` are the table's, one by one: inner loops that read them each time cost tenfold.
+    """
+    if first >= row_0 and last - first < ages:
+        return unpack8(lines, ((side * rows + first - row_0) * ages + last - first) * LINE)
+    return walked_exit(close, costs, side, first, last, scratch)
+
+
+@kernel
+def held_line(close, costs, held, ages, end, side, first, last, scratch):
+    """The line of a stretch from the order at `first`, still open at the bar `last`, the `end`-th of `fill_held`."""
+    if last - first < ages:
+        return unpack8(held, ((end * 2 + side) * ages + last - first) * LINE)
+    write_held(close, costs, side, first, last, scratch, 0)
+    return unpack8(scratch, 0)

@@ -31,8 +31,7 @@ from .metrics import (
     fold_trades,
     max_drawdown,
 )
-from .simd import unpack8
-from .stretches import LINE, LONG, PROFIT, SHORT, position, walked_exit, write_held
+from .stretches import LONG, PROFIT, SHORT, exit_line, held_line, position
 
 # Columns of a row of parts, beside those that accumulators of metrics.py share with it.
 SQUARES, HIGH, LOW, INNER, ORDERS = SPREAD, TOTAL_RETURN, RETURNS, MAX_DRAWDOWN, 12
@@ -200,15 +199,6 @@ def _walk(close, costs, side, entry, value, first, last, part):
 
 
 @kernel
-def _held(close, costs, held, ages, p, side, entry, end, scratch):
-    """The line of a stretch still open at the end of a part, read or walked."""
-    if end - entry < ages:
-        return unpack8(held, ((p * 2 + side) * ages + end - entry) * LINE)
-    write_held(close, costs, side, entry, end, scratch, 0)
-    return unpack8(scratch, 0)
-
-
-@kernel
 def _end_part(close, costs, ends, held, ages, parts, place, part, scratch):
     """The current part is over: what is flat or open goes on in the next."""
     value, entry, side, p = place.value, place.entry, place.side, place.part
@@ -219,7 +209,7 @@ def _end_part(close, costs, ends, held, ages, parts, place, part, scratch):
     if entry < 0:
         part = _at(part, now)
     elif entry < end:
-        factor, high, low, inner, total, squares, downside, _ = _held(
+        factor, high, low, inner, total, squares, downside, _ = held_line(
             close, costs, held, ages, p, side, entry, end, scratch
         )
         now = value * factor
@@ -246,7 +236,7 @@ def _book(parts, p, gain):
 @kernel
 def fold_parts(close, costs, table, windows, held, turns, count, after, parts, scratch, trades):
     """Go on with the turns of a tile, as `judging.py` does for all bars at once."""
-    lines, rows, ages, row_0 = table.lines, table.rows, table.ages, table.first  # reading them inside costs tenfold
+    lines, rows, ages, row_0 = table.lines, table.rows, table.ages, table.first
     ends = windows.ends
     place, part = _resume(parts)
     now = after if count % 2 == 1 else -after
@@ -257,10 +247,7 @@ def fold_parts(close, costs, table, windows, held, turns, count, after, parts, s
         value, entry, side, p = place.value, place.entry, place.side, place.part
         start = ends[p - 1] + 1 if p > 0 else 0
         if entry >= 0:
-            if entry >= row_0 and t - entry < ages:
-                line = unpack8(lines, ((side * rows + entry - row_0) * ages + t - entry) * LINE)
-            else:
-                line = walked_exit(close, costs, side, entry, t, scratch)
+            line = exit_line(close, costs, lines, rows, ages, row_0, side, entry, t, scratch)
             factor, high, low, inner, total, squares, downside, profit = line
             bars = t - max(entry, start)
             reversals = 1 if costs.mode == BOTH else 0
@@ -294,7 +281,7 @@ def end_parts(close, costs, windows, held, ages, parts, scratch, trades):
         place, part = _end_part(close, costs, ends, held, ages, parts, place, part, scratch)
     if trades is not None and place.entry >= 0:
         last = close.size - 1
-        line = _held(close, costs, held, ages, ends.size - 1, place.side, place.entry, last, scratch)
+        line = held_line(close, costs, held, ages, ends.size - 1, place.side, place.entry, last, scratch)
         _book(parts, place.part_of_entry, place.value * line[PROFIT])
 
 
