@@ -193,7 +193,11 @@ class AtcParams:
 
     def canonical(self) -> str:
         """The text that stands for these values in cache keys: equal exactly where the objects are equal."""
-        return " ".join(f"{name}={value!r}" for name, value in self.as_dict().items())
+        return self._canonical
+
+    @functools.cached_property
+    def _canonical(self) -> str:
+        return _CANONICAL.format(*_VALUES(self))
 
     def lengths(self, type_: str) -> tuple[int, ...]:
         """The nine lengths of a type: the base, the longer four, the shorter four."""
@@ -219,6 +223,9 @@ ROWS = {row.name: row for row in PARAMETERS}
 """The same rows by name."""
 
 NAMES = frozenset(ROWS)
+
+_CANONICAL = " ".join(f"{name}={{!r}}" for name in ROWS)
+_VALUES = operator.attrgetter(*ROWS)
 
 
 def check_names(values: Mapping[str, Any] | Iterable[str]) -> None:

@@ -55,9 +55,13 @@ class Prices:
         return self.container.wrap_wide(values, names)
 
     def own(self, column: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Close and source of the bars that a column has, without what stands behind them; they share memory."""
+        """Close and source of the bars that a column has, without what stands behind them; they share memory.
+
+        One object where no source was given.
+        """
         count = self.counts[column]
-        return self.close[column, :count], self.source[column, :count]
+        close = self.close[column, :count]
+        return close, close if self.source is self.close else self.source[column, :count]
 
     def pick(self, column: int) -> Prices:
         """One column alone; shares memory."""

@@ -29,13 +29,14 @@ def copied_package(tmp_path: Path) -> Path:
     return package
 
 
-def powers_in_a_new_process(package: Path) -> tuple[int, str]:
-    """How often the smallest entry was found compiled, and what the log said."""
+def judged_in_a_new_process(package: Path) -> tuple[int, str]:
+    """How often a small entry was found compiled, and what the log said."""
     code = (
         "import logging; logging.basicConfig(level=logging.INFO)\n"
-        "from atc_plugin.law import growth\n"
-        "growth.growth_table(3, 0.1)\n"
-        "print(sum(growth._powers.stats.cache_hits.values()))"
+        "import numpy as np\n"
+        "from atc_plugin.law.accumulators import judge\n"
+        "judge(np.ones(2), np.zeros(2, bool), np.zeros(2, bool), 0, 0.0, 0.0, 100.0)\n"
+        "print(sum(judge.stats.cache_hits.values()))"
     )
     environment = {**os.environ, "PYTHONPATH": str(package.parent), "NUMBA_CACHE_DIR": str(package.parent / "cache")}
     done = subprocess.run(
@@ -45,17 +46,17 @@ def powers_in_a_new_process(package: Path) -> tuple[int, str]:
 
 
 def test_an_entry_is_compiled_once_announced_and_stale_when_any_file_of_the_law_changes(copied_package: Path) -> None:
-    hits, log = powers_in_a_new_process(copied_package)
+    hits, log = judged_in_a_new_process(copied_package)
     assert hits == 0
-    assert "compiling _powers: once for this machine and version" in log
-    assert "compiled _powers in" in log
-    hits, log = powers_in_a_new_process(copied_package)
+    assert "compiling judge: once for this machine and version" in log
+    assert "compiled judge in" in log
+    hits, log = judged_in_a_new_process(copied_package)
     assert (hits, log) == (1, "")
     other = copied_package / "law" / "simd.py"
     other.write_text(other.read_text() + "# changed\n")
-    hits, log = powers_in_a_new_process(copied_package)
+    hits, log = judged_in_a_new_process(copied_package)
     assert hits == 0
-    assert "compiling _powers" in log
+    assert "compiling judge" in log
 
 
 def test_all_kinds_of_prices_share_one_compilation() -> None:

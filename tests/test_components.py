@@ -173,7 +173,8 @@ def test_each_member_and_each_component_is_made_exactly_once(grid: ParamGrid, mo
     planned = plan(grid)
     asked = passes(monkeypatch, planned, walk(60))
     assert len(asked) == 1
-    _, _, growth, layout, regimes, signals, weights = asked[0]
+    _, _, growth, layout, regimes, state, signals, weights = asked[0]
+    assert state.size == 0  # nothing is resumed or saved
 
     members = {(component(params, type_)[0], length) for params in grid for type_ in TYPES for length in
                component(params, type_)[1]}  # fmt: skip
@@ -244,7 +245,7 @@ def test_nothing_is_left_unwritten() -> None:
     for filling in (0, -7):
         signals = np.full((len(wanted), close.size), filling, np.int8)
         weights = np.full(signals.shape, float(filling))
-        make_components(close, close, growth, layout, regimes, signals, weights)
+        make_components(close, close, growth, layout, regimes, np.empty(0), signals, weights)
         made.append((signals, weights))
     for first, second in zip(*made, strict=True):
         assert_same_bits(first, second)

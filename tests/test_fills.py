@@ -13,7 +13,8 @@ from price_strategies import prices
 from same_bits import assert_same_bits
 
 from atc_plugin.law import fills, metrics
-from atc_plugin.law.fills import BOTH, LONG_ONLY, SHORT_ONLY
+from atc_plugin.law.accumulators import judge
+from atc_plugin.law.modes import BOTH, LONG_ONLY, SHORT_ONLY
 
 EXAMPLES = 5 if DISABLE_JIT else 120
 COLUMNS = 2 if DISABLE_JIT else 6
@@ -48,7 +49,7 @@ def assert_as_vectorbt(
 ) -> None:
     """`up` and `down` are (n, columns); orders and metrics of every column, or vectorbt raises where we say so."""
     judged = [
-        metrics.judge(close, np.ascontiguousarray(u), np.ascontiguousarray(d), mode, fees, slippage, 100.0)
+        judge(close, np.ascontiguousarray(u), np.ascontiguousarray(d), mode, fees, slippage, 100.0)
         for u, d in zip(up.T, down.T, strict=True)
     ]
     sound = np.array([not np.isnan(values[metrics.RETURNS]) for _, values in judged])
@@ -130,7 +131,7 @@ def judged(close: list[float], says: str, mode: int = BOTH, fees: float = 0.0, s
     values = np.array(close, dtype=np.float64)
     up, down = (np.array([letter in letters for letter in says]) for letters in ("ub", "db"))
     assert_as_vectorbt(values, up[:, None], down[:, None], mode, fees, slippage)
-    orders, accumulators = metrics.judge(values, up, down, mode, fees, slippage, 100.0)
+    orders, accumulators = judge(values, up, down, mode, fees, slippage, 100.0)
     result = {name: float(value) for name, value in metrics.metrics_of(accumulators, len(close), 365.0).items()}
     return orders, result
 

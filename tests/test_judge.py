@@ -18,14 +18,16 @@ from price_strategies import prices
 from same_bits import assert_same_bits
 
 from atc_plugin import AtcParams, ParamGrid, atc, threads
-from atc_plugin.law import metrics
-from atc_plugin.law.fills import BOTH, LONG_ONLY, SHORT_ONLY
+from atc_plugin.law import accumulators, metrics
 from atc_plugin.law.metrics import METRICS
+from atc_plugin.law.modes import BOTH, LONG_ONLY, SHORT_ONLY
 from atc_plugin.law.turns import TYPES, room_for_sums, update_sums
 from atc_plugin.sweeps import judge as module
+from atc_plugin.sweeps.accumulated import Judged
 from atc_plugin.sweeps.components import components_of
-from atc_plugin.sweeps.judge import Judge, Judged, Trading, arranged
+from atc_plugin.sweeps.judge import Judge, arranged
 from atc_plugin.sweeps.planning import Plan, plan
+from atc_plugin.sweeps.question import Trading
 from atc_plugin.threads import share
 
 MODES = (BOTH, LONG_ONLY, SHORT_ONLY)
@@ -60,7 +62,7 @@ def one_at_a_time(close: np.ndarray, params: AtcParams, trading: Trading) -> np.
     direction = np.asarray(atc(close, params=params).direction, np.float64)
     before = np.concatenate([[0.0], direction[:-1]])
     up, down = (direction == 1) & (before != 1), (direction == -1) & (before != -1)
-    return metrics.judge(close, up, down, trading.mode, trading.fees, trading.slippage, 100.0)[1]
+    return accumulators.judge(close, up, down, trading.mode, trading.fees, trading.slippage, 100.0)[1]
 
 
 def judge_of(
@@ -138,7 +140,7 @@ def test_what_is_irregular_is_judged_plainly(close: float, fees: float, slippage
             direction = np.asarray(atc(walk(100), params=params).direction)
             before = np.concatenate([[0.0], direction[:-1]])
             up, down = (direction == 1) & (before != 1), (direction == -1) & (before != -1)
-            assert_same_bits(row, metrics.judge(values, up, down, mode, fees, slippage, 100.0)[1])
+            assert_same_bits(row, accumulators.judge(values, up, down, mode, fees, slippage, 100.0)[1])
 
 
 def test_just_below_the_limit_is_regular() -> None:

@@ -29,7 +29,7 @@ from test_fills import metrics_of_portfolio, portfolio
 from test_turns import plain_way
 
 from atc_plugin.law import judging
-from atc_plugin.law.fills import BOTH, LONG_ONLY, SHORT_ONLY
+from atc_plugin.law.accumulators import judge
 from atc_plugin.law.judging import KEPT_OF_CROSSING, KEPT_OF_RUN
 from atc_plugin.law.metrics import (
     ACCUMULATORS,
@@ -41,9 +41,9 @@ from atc_plugin.law.metrics import (
     SUM,
     TRADES,
     WINS,
-    judge,
     metrics_of,
 )
+from atc_plugin.law.modes import BOTH, LONG_ONLY, SHORT_ONLY
 
 EXAMPLES = 5 if DISABLE_JIT else 100
 COMBINATIONS = 4 if DISABLE_JIT else 60
@@ -253,7 +253,7 @@ def test_components_that_are_not_sound_go_the_plain_way_alone() -> None:
 @pytest.mark.parametrize("close", [0.0, -5.0, np.inf, np.nan])
 @pytest.mark.parametrize("mode", MODES)
 def test_without_ages_prices_may_be_anything(close: float, mode: int) -> None:
-    """The plain way is `metrics.judge` of the plain turns, to the bit."""
+    """The plain way is `accumulators.judge` of the plain turns, to the bit."""
     column, sizes = family("like real", np.random.default_rng(2), bars=[65])
     prices = column.close.copy()
     prices[40] = close

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import math
 from typing import Any
 
@@ -21,6 +22,7 @@ from atc_plugin import AtcParams, atc
 from atc_plugin.law import growth
 from atc_plugin.law.growth import growth_probe, growth_table
 from atc_plugin.law.layout import lay_out
+from atc_plugin.law.stream import growth_factor
 from atc_plugin.law.window_averages import BARS
 from atc_plugin.params import OFFSETS, TYPES
 
@@ -217,10 +219,19 @@ def test_growth_is_python_s_power(lam: float) -> None:
 
 def test_growth_beyond_the_doubles_is_infinite() -> None:
     assert math.isinf(growth_table(1000, 1.0)[-1])
+    assert growth_table(1000, -1.0)[-1] == 0.0
+
+
+@pytest.mark.parametrize("lam", [2e-5, 0.0, 0.0123, 0.2])
+def test_the_stream_grows_by_the_same_table(lam: float) -> None:
+    table = growth_table(4096, lam)
+    assert_same_bits(np.array([growth_factor(i, lam) for i in range(table.size)]), table)
 
 
 def test_growth_probe_tells_one_rounding_of_the_table_from_another(monkeypatch: pytest.MonkeyPatch) -> None:
     ours = growth_probe()
+    powers = np.array([math.pow(math.e, 2e-5 * i) for i in range(4096)])
+    assert ours == hashlib.sha256(powers.tobytes()).hexdigest()[:16]
     table = growth_table(4096, 2e-5).copy()
     monkeypatch.setattr(growth, "growth_table", lambda n, lam: table)
     growth_probe.cache_clear()

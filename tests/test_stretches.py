@@ -11,8 +11,9 @@ from numba.core.config import DISABLE_JIT
 from price_strategies import prices
 from same_bits import assert_same_bits
 
-from atc_plugin.law.fills import BOTH, LONG_ONLY, SHORT_ONLY
-from atc_plugin.law.metrics import GAINS, LOSSES, fold_trades, judge, returns_of_orders
+from atc_plugin.law.accumulators import fold_trades, judge, returns_of_orders
+from atc_plugin.law.metrics import GAINS, LOSSES
+from atc_plugin.law.modes import BOTH, LONG_ONLY, SHORT_ONLY
 from atc_plugin.law.stretches import (
     DOWNSIDE,
     FACTOR,

@@ -30,7 +30,7 @@ from test_fills import portfolio
 from test_judging import MODES, cases, one_combination, turning
 from test_turns import plain_way
 
-from atc_plugin.law.fills import BOTH, LONG_ONLY, SHORT_ONLY
+from atc_plugin.law.accumulators import judge
 from atc_plugin.law.metrics import (
     GROWTH,
     IN_MARKET,
@@ -41,9 +41,9 @@ from atc_plugin.law.metrics import (
     SUM,
     TOTAL_RETURN,
     TRADES,
-    judge,
     metrics_of,
 )
+from atc_plugin.law.modes import BOTH, LONG_ONLY, SHORT_ONLY
 from atc_plugin.law.windows import FIELDS, windows_of
 
 EXAMPLES = 5 if DISABLE_JIT else 100

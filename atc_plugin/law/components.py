@@ -27,18 +27,10 @@ from .adaptive import (
 from .compiling import entry, kernel
 from .layout import Component, Layout, lay_out
 from .recursive_averages import filled, whole_vectors
-from .tiles import (
-    ROW,
-    lanes_to_rows,
-    make_averages,
-    read_moves,
-    read_tile,
-    rows_to_lanes,
-    start_pass,
-    steps,
-    workspace,
-)
+from .resuming import begin_of, exchange_averages, exchange_equities, make_history, state_size
+from .tiles import lanes_to_rows, make_averages, read_moves, rows_to_lanes
 from .window_averages import BARS
+from .workspaces import ROW, read_tile, start_pass, steps, workspace
 
 
 class Regimes(NamedTuple):
@@ -97,6 +89,11 @@ def arrange(
         np.array(row, np.int64),
         np.array(starts["components"], np.int64),
     )
+
+
+def components_state_size(layout: Layout, regimes: Regimes) -> int:
+    """Numbers in the state of a pass over these."""
+    return state_size(layout, regimes.members.size, regimes.row.size)
 
 
 class _Room(NamedTuple):
@@ -209,12 +206,32 @@ def _regime(work, room, regimes, r, members, components, close, n, growth, first
             weights[row, first_bar + t] = room.weights[c * ROW + t]
 
 
+@kernel
+def _exchange_regimes(regimes, member_starts, members, component_starts, components, state, at, saving):
+    """Save the equities of all regimes from `at` on, or load them."""
+    for r in range(regimes.cutout.size):
+        member_count = regimes.member_starts[r + 1] - regimes.member_starts[r]
+        component_count = regimes.component_starts[r + 1] - regimes.component_starts[r]
+        at = exchange_equities(
+            _part_of_members(members, member_starts[r], member_count),
+            member_count,
+            _part_of_components(components, component_starts[r], component_count),
+            component_count,
+            state,
+            at,
+            saving,
+        )
+
+
 @entry
-def make_components(close, source, growth, layout, regimes, signals, weights):
+def make_components(close, source, growth, layout, regimes, state, signals, weights):
     """All components of one column: 100 * layer-1 signal as int8 and layer-2 equity, (components, n) each.
 
     `close` and `source` float64 (n,); `growth` (rows, n), a row for each growth rate. Before its regime's cutout a
     signal is 0 and a weight NaN.
+
+    The column is resumed from `state`, what stands before the bar that it says left as it is, and `state` gets where it
+    can be resumed next, as in `evaluate`. Without room, (0,), it is computed from the start.
     """
     n = close.size
     count = regimes.cutout.size
@@ -232,12 +249,20 @@ def make_components(close, source, growth, layout, regimes, signals, weights):
         members = regimes.member_starts[r + 1] - regimes.member_starts[r]
         start_members(_part_of_members(all_members, member_starts[r], members), members)
     start_pass(layout, work, source, n)
-    first_bar = np.int64(0)
+    first_bar = begin_of(state)
+    if first_bar > 0:
+        make_history(layout, work, close, source, n, first_bar)
+        at = exchange_averages(layout, work, state, False)
+        _exchange_regimes(regimes, member_starts, all_members, component_starts, all_components, state, at, False)
     while first_bar < n:
         bars = min(BARS, n - first_bar)
         for r in range(count):
             if regimes.cutout[r] > first_bar:
                 bars = min(bars, regimes.cutout[r] - first_bar)  # a tile starts where equities do
+        if state.size > 0 and first_bar > 0 and first_bar + bars == n:
+            at = exchange_averages(layout, work, state, True)
+            _exchange_regimes(regimes, member_starts, all_members, component_starts, all_components, state, at, True)
+            state[0] = first_bar
         read_tile(close, source, n, first_bar, bars, layout.history, work)
         make_averages(layout, work, first_bar, bars)
         for r in range(count):

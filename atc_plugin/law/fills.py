@@ -14,9 +14,7 @@ from numpy import float64, int64
 from numpy.typing import NDArray
 
 from .compiling import kernel
-
-BOTH, LONG_ONLY, SHORT_ONLY = 0, 1, 2
-"""What may be held: `mode` of the kernels."""
+from .modes import LONG_ONLY, SHORT_ONLY
 
 SMALLEST = 1e-8
 """No order is smaller."""

@@ -10,31 +10,14 @@ import numpy as np
 from numpy import float64
 from numpy.typing import NDArray
 
-from .compiling import entry, kernel
-
 _STEP = 4096
-_OVERFLOW = 709.79  # e to this power is beyond the doubles: inf, where Python would raise
-
-
-@kernel
-def growth_factor(i, lam):
-    """math.e ** (lam * i), by the C library's pow as Python calls it; numpy's rounds differently."""
-    power = lam * i
-    return math.pow(math.e, power) if power < _OVERFLOW else math.inf
-
-
-@entry
-def _powers(n, lam):
-    """The growth factors 0..n-1."""
-    table = np.empty(n)
-    for i in range(n):
-        table[i] = growth_factor(i, lam)
-    return table
 
 
 @functools.lru_cache(maxsize=2)
 def _table(size: int, lam: float) -> NDArray[float64]:
-    table: NDArray[float64] = _powers(size, lam)
+    """math.e ** (lam * i), by the C library's pow as Python calls it; `np.power` rounds differently."""
+    with np.errstate(over="ignore", under="ignore"):  # beyond the doubles: inf, where Python would raise
+        table: NDArray[float64] = np.float_power(math.e, lam * np.arange(size))
     return table
 
 

@@ -1,8 +1,8 @@
 """Combinations judged the fast way: turns folded over lines of stretches, a line a turn.
 
-What folds over the bars in `metrics.py` folds over stretches here, which gives the same accumulators but for rounding.
-A combination whose accumulators would be ill-conditioned, or that leaves the regular regime, is judged by `fills.py`
-and `metrics.py` instead; so results lie within 1e-9 of the plain ones everywhere, infinities and NaN alike.
+What folds over the bars in `accumulators.py` folds over stretches here, which gives the same but for rounding. A
+combination whose accumulators would be ill-conditioned, or that leaves the regular regime, is judged by `fills.py` and
+`accumulators.py` instead; so results lie within 1e-9 of the plain ones everywhere, infinities and NaN alike.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import numpy as np
 from numpy import bool_, float64, int8, int32, int64
 from numpy.typing import NDArray
 
+from .accumulators import accumulate, fill_closes
 from .bits import WORD
 from .compiling import entry, kernel, uncounted_kernel
-from .fills import BOTH, LONG_ONLY, Orders, place_orders, room_for_orders
+from .fills import Orders, place_orders, room_for_orders
 from .metrics import (
     DOWNSIDE,
     GAINS,
@@ -29,9 +30,8 @@ from .metrics import (
     TOTAL_RETURN,
     TRADES,
     WINS,
-    accumulate,
-    fill_closes,
 )
+from .modes import BOTH, LONG_ONLY
 from .stretches import LINE, LONG, SHORT, Costs, exit_line, held_line
 from .turns import (
     TYPES,

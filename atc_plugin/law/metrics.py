@@ -1,18 +1,17 @@
-"""How a run of orders is judged: returns, trades and ten metrics. `docs/fills.md` in code.
+"""The ten metrics of a combination, made of its accumulators on the host. `docs/fills.md` in code.
 
-Everything is rebuilt from the orders, as vectorbt 1.2 does it, to the bit: sums run bar after bar, the standard
-deviation takes two passes. What depends on the year is kept apart: a combination gives a vector of ACCUMULATORS, and
-metrics are made of these.
+They are vectorbt 1.2's to the bit. Nothing here is compiled: a sweep that finds its accumulators kept has no use for
+numba.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cached_property
+
 import numpy as np
 from numpy import float64
 from numpy.typing import NDArray
-
-from .compiling import entry, kernel
-from .fills import IMPOSSIBLE, add, first_orders, less, near, place_orders, room_for_orders
 
 ACCUMULATORS = (
     "total_return",
@@ -45,222 +44,84 @@ METRICS = (
 )
 
 
-# ---------------------------------------------------------------- returns
-@kernel
-def fill_closes(close, filled):
-    """Where there is no close, the last one before it. Before the first there is nothing that it would value."""
-    for t in range(close.size):
-        filled[t] = filled[t - 1] if np.isnan(close[t]) and t > 0 else close[t]
-
-
-@kernel
-def growth_of(before, now):
-    """(now - before) / before, with the sign turned where the value was below zero, +-inf where it was zero."""
-    if before == 0.0:
-        return 0.0 if now == 0.0 else np.inf * np.sign(now)
-    rate = (now - before) / before
-    return -rate if before < 0.0 else rate
-
-
-@kernel
-def returns_of_orders(filled, orders, count, init_cash, returns):
-    """The return of each bar; returns on how many bars there is a position."""
-    cash, shares, before = init_cash, 0.0, init_cash
-    k = 0
-    in_market = 0
-    for t in range(filled.size):
-        size, flow = 0.0, 0.0
-        if k < count and orders.bar[k] == t:
-            size = orders.size[k] * orders.side[k]
-            flow = add(0.0, -size * orders.price[k] - orders.fee[k])
-            k += 1
-        cash = add(cash, flow)  # without a flow too: it snaps
-        shares = add(shares, size)
-        value = cash
-        if shares != 0.0:
-            value = cash + filled[t] * shares
-            in_market += 1
-        returns[t] = growth_of(before, value)
-        before = value
-    return in_market
-
-
-@kernel
-def total_return(filled, orders, count, init_cash):
-    """(C + q*c_last) / init, C counted from 0 and q by snapping additions; 0 without orders."""
-    if count == 0:
-        return 0.0
-    cash, shares = 0.0, 0.0
-    for k in range(count):
-        shares = add(shares, orders.size[k] * orders.side[k])
-        cash = add(cash, -(orders.size[k] * orders.price[k] * orders.side[k] + orders.fee[k]))
-    return (cash + shares * filled[-1]) / init_cash
-
-
-@kernel
-def fold_returns(returns, out):
-    """The accumulators of returns. A NaN return counts for nothing."""
-    total, growth, downside, count = 0.0, 1.0, 0.0, 0
-    for t in range(returns.size):
-        r = returns[t]
-        if not np.isnan(r):
-            total += r
-            growth *= r + 1
-            downside += 0.0 if r > 0.0 else r * r
-            count += 1
-    mean = total / count if count > 0 else np.nan
-    spread = 0.0
-    for t in range(returns.size):
-        if not np.isnan(returns[t]):
-            spread += (returns[t] - mean) * (returns[t] - mean)
-    out[GROWTH] = growth
-    out[RETURNS] = count
-    out[SUM] = total
-    out[SPREAD] = spread
-    out[DOWNSIDE] = downside
-
-
-@kernel
-def max_drawdown(returns):
-    """min(E/peak - 1), E = 100*prod(1+r); the peak starts at the first bar's E, not before it. A NaN stays."""
-    growth, peak, worst = 1.0, np.nan, np.inf
-    for t in range(returns.size):
-        if not np.isnan(returns[t]):
-            growth *= returns[t] + 1
-        equity = growth * 100.0
-        if np.isnan(peak) or equity > peak:
-            peak = equity
-        drawdown = equity / peak - 1
-        if drawdown < worst or np.isnan(drawdown):
-            worst = drawdown
-    return worst
-
-
-# ---------------------------------------------------------------- trades
-@kernel
-def profit(side, size, entry_price, entry_fee, exit_price, exit_fee):
-    """+-(exit value - entry value) - fees."""
-    gain = add(size * exit_price, -(size * entry_price))
-    if gain != 0.0 and side < 0.0:
-        gain = -gain
-    return gain - entry_fee - exit_fee
-
-
-@kernel
-def book(pnl, counts, out):
-    """Count one trade, if it does. A profit of NaN, of a last close of NaN, is neither won nor lost."""
-    if not counts:
-        return
-    out[TRADES] += 1
-    if pnl > 0.0:
-        out[WINS] += 1
-        out[GAINS] += pnl
-    elif pnl < 0.0:
-        out[LOSSES] += pnl
-
-
-@kernel
-def fold_trades(close, orders, count, first, last, out):
-    """The accumulators of trades: each exit is one, the position left at the end is one, valued at the last close.
-
-    Those entered at the bars first .. last - 1 count. Of the open position: its shares, what these were bought or sold
-    for, the fees paid, and the bar of its entry. None is ever added to.
-    """
-    out[TRADES], out[WINS], out[GAINS], out[LOSSES] = 0.0, 0.0, 0.0, 0.0
-    side, shares, cost, paid, entry_bar = 0.0, 0.0, 0.0, 0.0, 0
-    for k in range(count):
-        size, price, fee = orders.size[k], orders.price[k], orders.fee[k]
-        counts = first <= entry_bar < last
-        if side == 0.0:
-            side, shares, cost, paid, entry_bar = orders.side[k], size, size * price, fee, orders.bar[k]
-        elif near(size, shares):
-            book(profit(side, shares, cost / shares, paid, price, fee), counts, out)
-            side = 0.0
-        elif size < shares:  # a cover that could not be paid in full
-            book(profit(side, size, cost / shares, size / shares * paid, price, fee), counts, out)
-            left = (shares - size) / shares
-            shares, cost, paid = shares * left, cost * left, paid * left
-        else:  # a reversal: the fee is split by size
-            share_of_fee = shares / size * fee
-            book(profit(side, shares, cost / shares, paid, price, share_of_fee), counts, out)
-            side, shares, entry_bar = -side, size - shares, orders.bar[k]
-            cost, paid = shares * price, fee - share_of_fee
-    if side != 0.0 and less(-shares, 0.0):
-        book(profit(side, shares, cost / shares, paid, close[-1], 0.0), first <= entry_bar < last, out)
-
-
-# ---------------------------------------------------------------- a combination
-@kernel
-def accumulate(close, filled, orders, count, init_cash, returns, out):
-    """All accumulators of a combination from its orders. `returns` (n,) is left with the returns of the bars."""
-    if count == IMPOSSIBLE:
-        out[:] = np.nan
-        return
-    out[TOTAL_RETURN] = total_return(filled, orders, count, init_cash)
-    out[IN_MARKET] = returns_of_orders(filled, orders, count, init_cash, returns)
-    fold_returns(returns, out)
-    out[MAX_DRAWDOWN] = max_drawdown(returns)
-    fold_trades(close, orders, count, 0, close.size, out)
-
-
-@entry
-def judge(close, turned_up, turned_down, mode, fees, slippage, init_cash):
-    """The orders of one combination, and its accumulators in the order of ACCUMULATORS.
-
-    `close` float64 (n,), n at least 1; `turned_up` and `turned_down` bool (n,); `mode` BOTH, LONG_ONLY or SHORT_ONLY.
-    """
-    bars = close.size
-    filled, returns, accumulators = np.empty(bars), np.empty(bars), np.empty(len(ACCUMULATORS))
-    orders = room_for_orders(bars)
-    count = place_orders(close, turned_up, turned_down, mode, fees, slippage, init_cash, orders)
-    fill_closes(close, filled)
-    accumulate(close, filled, orders, count, init_cash, returns, accumulators)
-    return first_orders(orders, max(count, 0)), accumulators
-
-
-# ---------------------------------------------------------------- metrics
-@kernel
-def ratio_to_risk(reward, risk):
-    """Reward for risk; where there is no risk, infinity, even for no reward."""
-    return np.inf if risk == 0.0 else reward / risk
-
-
-@entry
-def fill_metrics(accumulators, bars, bars_per_year, wanted, first, last, out, at):
-    """Metrics of the combinations first .. last - 1 into `out` (metrics, rows), from row `at + first` on.
-
-    `accumulators` (combinations, 12); `wanted` int64, places in METRICS of the metrics to make.
-    """
-    m = np.empty(len(METRICS))
-    yearly = False
-    for k in wanted:
-        yearly |= k == 1 or k == 5
-    for i in range(first, last):
-        a = accumulators[i]
-        m[0] = a[TOTAL_RETURN]
-        m[1] = a[GROWTH] ** (bars_per_year / bars) - 1 if yearly else np.nan
-        m[2], m[3] = np.nan, np.nan
-        if bars > 1:
-            mean = a[SUM] / a[RETURNS]
-            deviation = np.sqrt(a[SPREAD] / a[RETURNS] * a[RETURNS] / (a[RETURNS] - 1))  # to and fro: as vectorbt does
-            m[2] = ratio_to_risk(mean, deviation) * np.sqrt(bars_per_year)
-            m[3] = ratio_to_risk(mean * bars_per_year, np.sqrt(a[DOWNSIDE] / a[RETURNS]) * np.sqrt(bars_per_year))
-        m[4] = a[MAX_DRAWDOWN]
-        m[5] = np.nan if a[MAX_DRAWDOWN] == 0.0 else m[1] / abs(a[MAX_DRAWDOWN])
-        m[6] = a[TRADES]
-        m[7] = a[WINS] / a[TRADES]
-        m[8] = a[GAINS] / abs(a[LOSSES])
-        m[9] = a[IN_MARKET] / bars
-        for k in range(wanted.size):
-            out[k, at + i] = m[wanted[k]]
-
-
-def metrics_of(accumulators: NDArray[float64], bars: int, bars_per_year: float) -> dict[str, NDArray[float64]]:
-    """The ten METRICS by name, of one combination's accumulators or of an array of them: shape (..., 12) gives (...).
+def metrics_of(
+    accumulators: NDArray[float64], bars: int, bars_per_year: float, names: Sequence[str] = METRICS
+) -> dict[str, NDArray[float64]]:
+    """METRICS by name, of one combination's accumulators or of an array of them: shape (..., 12) gives (...).
 
     `bars` are those of the column, `bars_per_year` is 365 days by the time of a bar.
     """
-    table = np.ascontiguousarray(accumulators, dtype=float64).reshape(-1, len(ACCUMULATORS))
-    out = np.empty((len(METRICS), len(table)))
-    fill_metrics(table, bars, float(bars_per_year), np.arange(len(METRICS)), 0, len(table), out, 0)
-    return {name: out[k].reshape(accumulators.shape[:-1]) for k, name in enumerate(METRICS)}
+    with np.errstate(all="ignore"):  # infinities and NaN are what is meant
+        made = _Metrics(accumulators, bars, bars_per_year)
+        return {name: np.asarray(getattr(made, name)) for name in names}
+
+
+class _Metrics:
+    """Each metric under its name, made when it is asked for. No operation here may be reordered.
+
+    An accumulator that is read more than once is copied first: side by side in memory it is read faster.
+    """
+
+    def __init__(self, accumulators: NDArray[float64], bars: int, bars_per_year: float) -> None:
+        self._kept: list[NDArray[float64]] = list(np.moveaxis(accumulators, -1, 0))
+        self._bars, self._bars_per_year = bars, float64(bars_per_year)
+        self._root_of_year: float64 = np.sqrt(self._bars_per_year)
+
+    @cached_property
+    def total_return(self) -> NDArray[float64]:
+        return self._kept[TOTAL_RETURN].copy()
+
+    @cached_property
+    def annualized_return(self) -> NDArray[float64]:
+        # Of numpy's powers the one that asks the C library, as Python and vectorbt do; `**` rounds differently.
+        growth: NDArray[float64] = np.float_power(self._kept[GROWTH], self._bars_per_year / self._bars)
+        return growth - 1
+
+    @property
+    def sharpe_ratio(self) -> NDArray[float64]:
+        count = self._count
+        variance = self._kept[SPREAD] / count * count / (count - 1)  # to and fro: as vectorbt does
+        return self._ratio_to_risk(self._mean, np.sqrt(variance)) * self._root_of_year
+
+    @property
+    def sortino_ratio(self) -> NDArray[float64]:
+        risk = np.sqrt(self._kept[DOWNSIDE] / self._count) * self._root_of_year
+        return self._ratio_to_risk(self._mean * self._bars_per_year, risk)
+
+    @cached_property
+    def max_drawdown(self) -> NDArray[float64]:
+        return self._kept[MAX_DRAWDOWN].copy()
+
+    @property
+    def calmar_ratio(self) -> NDArray[float64]:
+        return np.where(self.max_drawdown == 0.0, np.nan, self.annualized_return / abs(self.max_drawdown))
+
+    @cached_property
+    def total_trades(self) -> NDArray[float64]:
+        return self._kept[TRADES].copy()
+
+    @property
+    def win_rate(self) -> NDArray[float64]:
+        return self._kept[WINS] / self.total_trades
+
+    @property
+    def profit_factor(self) -> NDArray[float64]:
+        return self._kept[GAINS] / abs(self._kept[LOSSES])
+
+    @property
+    def exposure(self) -> NDArray[float64]:
+        return self._kept[IN_MARKET] / self._bars
+
+    @cached_property
+    def _count(self) -> NDArray[float64]:
+        return self._kept[RETURNS].copy()
+
+    @cached_property
+    def _mean(self) -> NDArray[float64]:
+        return self._kept[SUM] / self._count
+
+    def _ratio_to_risk(self, reward: NDArray[float64], risk: NDArray[float64]) -> NDArray[float64]:
+        """Reward for risk; where there is no risk, infinity, even for no reward. One bar has neither."""
+        if self._bars <= 1:
+            return np.full_like(reward, np.nan)
+        return np.where(risk == 0.0, np.inf, reward / risk)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from . import stream_layout as at
 from .adaptive import FLOOR
 from .compiling import entry, kernel
-from .growth import growth_factor
 from .simd import (
     absolute,
     every,
@@ -37,6 +38,15 @@ from .stream_averages import (
 
 OUTPUTS = 16
 """Of a symbol: average, direction, turn (1 or -1 where the direction became that), nothing, 6 signals, 6 weights."""
+
+_OVERFLOW = 709.79  # e to this power is beyond the doubles: inf, where Python would raise
+
+
+@kernel
+def growth_factor(i, lam):
+    """As in `growth.growth_table`."""
+    power = lam * i
+    return math.pow(math.e, power) if power < _OVERFLOW else math.inf
 
 
 @kernel

@@ -17,7 +17,7 @@ from numpy import float64
 from numpy.typing import NDArray
 
 from .compiling import entry, kernel
-from .fills import BOTH
+from .modes import BOTH
 from .simd import unpack8
 
 LONG, SHORT = 0, 1

@@ -93,6 +93,14 @@ def hma(history, plan, rows, stride):
 
 
 @kernel
+def make_rows(x, history, plan, rows, stride):
+    """All window averages of a tile."""
+    wma_and_lsma(x, history, plan, rows, stride)
+    averages_of_one_bar(x, history, plan, rows, stride)
+    hma(history, plan, rows, stride)
+
+
+@kernel
 def newest_first_sums(v, history, lengths, sums, stride):
     """Plain sums, newest value first, of all `lengths` (ascending) ending at every bar: what RSUM restarts from."""
     for t in range(0, BARS, 32):

@@ -12,8 +12,9 @@ import numpy as np
 from numpy import int64
 from numpy.typing import NDArray
 
+from .accumulators import fold_returns, fold_trades, max_drawdown
 from .compiling import kernel
-from .fills import BOTH, IMPOSSIBLE, LONG_ONLY, add
+from .fills import IMPOSSIBLE, add
 from .metrics import (
     DOWNSIDE,
     GAINS,
@@ -27,13 +28,11 @@ from .metrics import (
     TOTAL_RETURN,
     TRADES,
     WINS,
-    fold_returns,
-    fold_trades,
-    max_drawdown,
 )
+from .modes import BOTH, LONG_ONLY
 from .stretches import LONG, PROFIT, SHORT, exit_line, held_line, position
 
-# Columns of a row of parts, beside those that accumulators of metrics.py share with it.
+# Columns of a row of parts, beside those that ACCUMULATORS share with it.
 SQUARES, HIGH, LOW, INNER, ORDERS = SPREAD, TOTAL_RETURN, RETURNS, MAX_DRAWDOWN, 12
 FIELDS = 13
 

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numpy import float64, int64
+from numpy import float64
 from numpy.typing import NDArray
 
 from ..law.metrics import (
     ACCUMULATORS,
     GROWTH,
     MAX_DRAWDOWN,
-    METRICS,
     RETURNS,
     SPREAD,
     SUM,
     TOTAL_RETURN,
     TRADES,
-    fill_metrics,
+    metrics_of,
 )
 from ..threads import share
 from .collecting import Scores
-from .judge import Judged
 from .question import OwnWindows, Question
 
 WITHOUT_TRADES = (TOTAL_RETURN, GROWTH, RETURNS, SUM, SPREAD, MAX_DRAWDOWN, TRADES)
 """The accumulators that are always made; the others serve metrics of single trades."""
 
 _GRAIN = 16_384
+
+
+class Judged(NamedTuple):
+    """Accumulators of combinations, in the order of ACCUMULATORS, over all bars and over each window."""
+
+    whole: NDArray[float64]  # (combinations, 12)
+    windows: NDArray[float64]  # (combinations, windows, 12)
+    plainly: int  # how many the plain way had to judge
 
 
 def nothing(combinations: int, windows: int) -> Judged:
@@ -61,7 +69,6 @@ def write_scores(
 
     A window without a bar of the column has none, nor has a column without bars.
     """
-    wanted = np.array([METRICS.index(name) for name in question.metrics], int64)
     count = len(judged.whole)
     rows = slice(at, at + count)
     if not bars:
@@ -72,14 +79,17 @@ def write_scores(
 
     def work(first: int, last: int) -> None:
         ours = slice(at + first, at + last)
-        fill_metrics(judged.whole, bars, scale, wanted, first, last, scores.metrics, at)  # type: ignore[no-untyped-call]
+        made = metrics_of(judged.whole[first:last], bars, scale, question.metrics)
+        for row, values in zip(scores.metrics, made.values(), strict=True):
+            row[ours] = values
         trades = judged.whole[first:last, TRADES]
         scores.trades[ours] = np.where(np.isnan(trades), 0.0, trades)  # NaN where vectorbt raises
         for k, own_bars in enumerate(counts):
-            out = np.full((len(wanted), last - first), np.nan)
-            if own_bars:
-                window = np.ascontiguousarray(judged.windows[first:last, k])
-                fill_metrics(window, own_bars, scale, wanted, 0, last - first, out, 0)  # type: ignore[no-untyped-call]
-            scores.windows[:, ours, k] = out
+            if not own_bars:
+                scores.windows[:, ours, k] = np.nan
+                continue
+            made = metrics_of(judged.windows[first:last, k], own_bars, scale, question.metrics)
+            for row, values in zip(scores.windows, made.values(), strict=True):
+                row[ours, k] = values
 
     share(work, count, jobs, _GRAIN)

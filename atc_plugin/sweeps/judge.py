@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy import bool_, float64, int32, int64
@@ -18,7 +18,9 @@ from ..law.turns import TYPES, Components, Images, Levels, draw_images, scales_o
 from ..law.windows import FIELDS, windows_of
 from ..params import TYPES as NAMES
 from ..threads import share
+from .accumulated import Judged
 from .planning import Plan
+from .question import Trading
 
 TILE = 2048
 """Bars of a tile at most: what its table of stretches holds should stay near the processor."""
@@ -31,23 +33,6 @@ _DEAREST = 0.4  # fees or slippage above this are left to the plain way
 _SAMPLE = 4096
 
 _GRAIN = 3_000_000  # combination-bars that a thread takes at a time: some milliseconds
-
-
-class Trading(NamedTuple):
-    """How orders are filled, and whether the accumulators of single trades are wanted."""
-
-    mode: int  # BOTH, LONG_ONLY or SHORT_ONLY
-    fees: float
-    slippage: float
-    trades: bool
-
-
-class Judged(NamedTuple):
-    """Accumulators of combinations, in the order of ACCUMULATORS, over all bars and over each window."""
-
-    whole: NDArray[float64]  # (combinations, 12)
-    windows: NDArray[float64]  # (combinations, windows, 12)
-    plainly: int  # how many the plain way had to judge
 
 
 class Judge:

@@ -12,11 +12,10 @@ import numpy as np
 from numpy import int64
 from numpy.typing import NDArray
 
-from ..law.fills import BOTH, LONG_ONLY, SHORT_ONLY
 from ..law.metrics import METRICS
+from ..law.modes import BOTH, LONG_ONLY, SHORT_ONLY
 from ..names import found
 from ..prices import Prices
-from .judge import Trading
 from .portfolios import DIRECTIONS
 
 if TYPE_CHECKING:
@@ -38,6 +37,15 @@ class Top(NamedTuple):
 
     metric: str
     keep: int
+
+
+class Trading(NamedTuple):
+    """How orders are filled, and whether the accumulators of single trades are wanted."""
+
+    mode: int  # BOTH, LONG_ONLY or SHORT_ONLY
+    fees: float
+    slippage: float
+    trades: bool
 
 
 class Question(NamedTuple):
