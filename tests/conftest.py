@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, settings
 from numba.core.config import DISABLE_JIT
+
+from atc_plugin.cache import settings as cache_settings
 
 # The first call of a kernel compiles it, whatever example hypothesis happens to be at.
 settings.register_profile("atc", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -20,3 +25,15 @@ def pytest_configure(config: pytest.Config) -> None:
 if DISABLE_JIT:
     settings.register_profile("python", parent=settings.get_profile("atc"), max_examples=5)
     settings.load_profile("python")
+
+
+@pytest.fixture(autouse=True)
+def default_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Each test has a cache of its own, and none finds stores that another has opened."""
+    for variable in ("ATC_CACHE", "ATC_CACHE_SIZE", "ATC_CACHE_TTL", "ATC_CACHE_SHARED"):
+        monkeypatch.delenv(variable, raising=False)
+    directory = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("ATC_CACHE_DIR", str(directory))
+    cache_settings.forget()
+    yield directory
+    cache_settings.forget()

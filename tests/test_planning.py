@@ -351,8 +351,8 @@ def test_a_key_stands_for_the_content_in_its_order() -> None:
 
 
 def test_keys_are_the_same_tomorrow() -> None:
-    assert plan(HUGE).key(10**9, 10**9 + 65_536) == "045834da32e98adc98000452d01ee4c2"
-    assert plan(ParamGrid()).key(0, 1) == "b0457d2f1be01ef1f1dbff6766b0fe00"
+    assert plan(HUGE).key(10**9, 10**9 + 65_536) == "086a9271f5db28bdc3d75fdcbbfdde1a"
+    assert plan(ParamGrid()).key(0, 1) == "495798cdf976920cd51668b15eed9c90"
 
 
 @pytest.mark.parametrize(("first", "last"), [(-1, 3), (0, 41), (3, 2)])

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from ..words import bytes_in_words
+
 BLOCK = 65_536
 """Combinations in a block, the unit of caching and of resuming."""
 
@@ -146,21 +148,6 @@ def _field(path: Path, name: str) -> int | None:
         return next((int(row[1]) for row in rows if row and row[0] == name), None)
     except (OSError, ValueError, IndexError):
         return None
-
-
-def bytes_in_words(number: float) -> str:
-    """A number of bytes with a unit that suits it.
-
-    >>> bytes_in_words(999), bytes_in_words(1_234_567), bytes_in_words(5e15)
-    ('999 bytes', '1.2 MB', '5,000.0 TB')
-    """
-    if number < 1000:
-        return f"{number:.0f} bytes"
-    units = ["TB", "GB", "MB", "kB"]
-    unit, number = units.pop(), number / 1000
-    while number >= 999.95 and units:
-        unit, number = units.pop(), number / 1000
-    return f"{number:,.1f} {unit}"
 
 
 def time_in_words(seconds: float) -> str:

@@ -6,7 +6,6 @@ import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from itertools import chain
 from typing import Any, NamedTuple, overload
 
 import numpy as np
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 
 from ..engine import component
 from ..params import TYPES
+from ..words import bytes_in_words
 from .combinations import made
 from .component_ids import LEVELS, Ids, ProductIds, RowIds, identified
-from .estimates import BLOCK, Estimate, available_memory, bytes_in_words, estimated, time_in_words
+from .estimates import BLOCK, Estimate, available_memory, estimated, time_in_words
 from .grid import ParamGrid
 
 _CACHED = 8192  # combinations whose digests a processor's cache holds
@@ -115,26 +115,37 @@ class Plan:
             raise IndexError(f"combinations {first:,} to {last:,} of a plan of {self.size:,}")
         return self.identities.ids(first, last)
 
-    def key(self, first: int, last: int) -> str:
-        """Hexadecimal digits that stand for these combinations in their order, whatever grid they are from."""
+    def key(self, first: int, last: int, ids: Ids | None = None) -> str:
+        """Hexadecimal digits that stand for these combinations in their order, whatever grid they are from.
+
+        `ids` are theirs, where they are known already.
+        """
         from xxhash import xxh3_128
 
-        ids = self.ids(first, last)
-        ids[:, LEVELS] += len(self.components)
+        ids = self.ids(first, last) if ids is None else ids
+        components, levels = self._digests
         total = xxh3_128()
+        room = np.empty((min(_CACHED, len(ids)), ids.shape[1]), np.uint64)
         for start in range(0, len(ids), _CACHED):
-            total.update(self._digests.take(ids[start : start + _CACHED]).view(np.uint8).data)
+            some = ids[start : start + _CACHED]
+            digests = room[: len(some)]
+            digests[:, :LEVELS] = components.take(some[:, :LEVELS])
+            digests[:, LEVELS] = levels.take(some[:, LEVELS])
+            total.update(digests.data)
         return total.hexdigest()
 
     @cached_property
-    def _digests(self) -> NDArray[np.void]:
-        """A digest of the canonical text of every component, then of every entry of the levels."""
-        from xxhash import xxh3_128_digest
+    def _digests(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """A digest of the canonical text of every component, and of every entry of the levels."""
+        from xxhash import xxh3_64_intdigest
 
         regimes = [" ".join(map(repr, regime)) for regime in self.regimes]
         components = (f"{c.average} {c.lengths} {c.weight!r} {regimes[c.regime]}" for c in self.components)
         levels = (" ".join(map(repr, levels)) for levels in self.levels)
-        return np.frombuffer(b"".join(xxh3_128_digest(text.encode()) for text in chain(components, levels)), "V16")
+        of_components, of_levels = (
+            np.array([xxh3_64_intdigest(text.encode()) for text in texts], np.uint64) for texts in (components, levels)
+        )
+        return of_components, of_levels
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
