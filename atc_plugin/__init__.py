@@ -25,6 +25,7 @@ __all__ = [
     "precompile",
     "register",
     "sweep",
+    "warm",
 ]
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from .sweeps.planning import plan
     from .sweeps.result import SweepResult
     from .sweeps.run import sweep
+    from .warming import warm
 
 _HOMES = {
     "AtcParams": "params",
@@ -52,6 +54,7 @@ _HOMES = {
     "precompile": "precompiling",
     "register": "registering",
     "sweep": "sweeps.run",
+    "warm": "warming",
 }
 
 
@@ -59,8 +62,8 @@ def __getattr__(name: str) -> object:
     """Resolve public names on first use: importing the package loads no other library."""
     from importlib import import_module
 
-    if name == "check":  # guards for backtests, a module of their own
-        return import_module(".check", __name__)
+    if name in ("cache", "check"):  # looking after the cache, guards for backtests: modules of their own
+        return import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .engine import check_backend
 from .params import AtcParams, as_params
 from .prices import read_prices
 from .result import AtcResult
+
+if TYPE_CHECKING:
+    from .cache.store import Store
 
 
 def atc(
@@ -17,6 +21,7 @@ def atc(
     params: AtcParams | Mapping[str, Any] | None = None,
     *,
     backend: str = "auto",
+    cache: bool | str | os.PathLike[str] | Store = True,
     **overrides: Any,
 ) -> AtcResult:
     """Adaptive Trend Classification of prices, as the published indicator computes it.
@@ -27,6 +32,8 @@ def atc(
         source: What the averages are taken of, aligned with `close`; `close` itself by default.
         params: The configuration; the published defaults by default.
         backend: "auto" or "cpu"; one configuration runs in this process, its columns on threads.
+        cache: Where results are kept: True for the cache of this machine, which takes what costs more to compute than
+            to read, False for none; a directory or `Store` takes all. See docs/cache.md.
         **overrides: Single parameters, on top of `params`: ``atc(close, ema_len=21)``.
 
     Returns:
@@ -47,4 +54,4 @@ def atc(
     """
     configuration = as_params(params, overrides)
     check_backend(backend)
-    return AtcResult(read_prices(close, source), configuration)
+    return AtcResult(read_prices(close, source), configuration, cache)

@@ -12,13 +12,18 @@ from numpy import float64, int8
 from numpy.typing import NDArray
 
 from . import engine
+from .kept_results import KeptResults
 from .law.growth import growth_table
 from .params import TYPES, AtcParams
 from .prices import Prices
 
 if TYPE_CHECKING:
+    import os
+
     import pandas as pd
     import plotly.graph_objects as go
+
+    from .cache.store import Store
 
 HIGH_GROWTH, TOO_HIGH_GROWTH = 1.1, 1.25
 
@@ -64,8 +69,8 @@ class OneColumn:
         self.label = label
         self.params = params
         self.bars: NDArray[Any] = prices.bar_labels(0)[shown]  # dates, numbers or texts
-        self.close: NDArray[float64] = prices.close[0, shown]
-        self.direction: NDArray[int8] = direction[0, shown]
+        self.close: NDArray[float64] = prices.close[0, shown].copy()  # the user's own, as all here
+        self.direction: NDArray[int8] = direction[0, shown].copy()
         self.entries: NDArray[np.bool_] = _turns(direction, 1)[0, shown]
         self.exits: NDArray[np.bool_] = _turns(direction, -1)[0, shown]
         self._prices = prices
@@ -93,21 +98,26 @@ class AtcResult:
     where a column has no bar.
     """
 
-    def __init__(self, prices: Prices, params: AtcParams) -> None:
+    def __init__(self, prices: Prices, params: AtcParams, cache: bool | str | os.PathLike[str] | Store = False) -> None:
         self.params = params
         self._prices = prices
         self._made: dict[tuple[str, str], Any] = {}
-        self._average, self._direction = engine.verdict(prices, params)
+        self._kept = KeptResults(prices, params, cache)
+        self._average, self._direction = self._kept.verdict()
 
     # ------------------------------------------------------------ the verdict
     @cached_property
     def average(self) -> Any:
         """The average signal, -1 to 1: six votes weighted by their layer-2 equities. NaN before `cutout`."""
-        return self._wrap(self._average, np.nan)
+        return self._wrap(np.require(self._average, requirements="W"), np.nan)  # a copy where the store has it too
 
     @cached_property
     def _average(self) -> NDArray[float64]:
-        return engine.verdict(self._prices, self.params).average
+        return self._kept.verdict().average
+
+    @cached_property
+    def _kept(self) -> KeptResults:
+        return KeptResults(self._prices, self.params, False)
 
     @cached_property
     def direction(self) -> Any:
@@ -155,7 +165,7 @@ class AtcResult:
         """An output of a type, kept. What comes out of the same pass is made with it."""
         if (output, type_) not in self._made:
             if output in engine.Layers._fields:
-                layers = engine.layers(self._prices, self.params)
+                layers = self._kept.layers()
                 for name, packed in layers._asdict().items():
                     for i, each in enumerate(TYPES):
                         self._made[name, each] = self._wrap(packed[:, i].copy(), np.nan)

@@ -15,11 +15,15 @@ from price_strategies import atc_params, prices
 from same_bits import assert_same_bits
 
 from atc_plugin import AtcParams, ParamGrid, SweepResult, atc
-from atc_plugin.law.fills import BOTH, LONG_ONLY, SHORT_ONLY
-from atc_plugin.law.metrics import ACCUMULATORS, METRICS, judge, metrics_of
+from atc_plugin.cache import settings
+from atc_plugin.cache import worth as worth_keeping
+from atc_plugin.law.accumulators import judge
+from atc_plugin.law.metrics import ACCUMULATORS, METRICS, metrics_of
+from atc_plugin.law.modes import BOTH, LONG_ONLY, SHORT_ONLY
 from atc_plugin.prices import read_prices
-from atc_plugin.sweeps import backends, blocks, estimates, planning
-from atc_plugin.sweeps.judge import Judge, Judged
+from atc_plugin.sweeps import blocks, estimates, planning, progress, workers
+from atc_plugin.sweeps.accumulated import Judged
+from atc_plugin.sweeps.judge import Judge
 
 MODES = {"both": BOTH, "longonly": LONG_ONLY, "shortonly": SHORT_ONLY}
 BARS = 70 if DISABLE_JIT else 400
@@ -152,7 +156,7 @@ def assert_same_result(got: SweepResult, expected: SweepResult) -> None:
 # ---------------------------------------------------------------- what is done
 def small_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """Blocks of so many combinations."""
-    for module in (backends, blocks, estimates, planning):
+    for module in (estimates, planning, workers):
         monkeypatch.setattr(module, "BLOCK", size)
 
 
@@ -171,13 +175,29 @@ def judged_blocks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def items(directory: Path) -> list[Path]:
     """What a store keeps, one file each."""
-    return sorted(directory.rglob("output.pkl"))
+    settings.flush()
+    return sorted(path for path in directory.rglob("*.npy") if not path.name.startswith("."))
+
+
+def worth(monkeypatch: pytest.MonkeyPatch, margin: float) -> None:
+    """What is worth a file: everything, with a margin of 0."""
+    monkeypatch.setattr(worth_keeping, "NEVER", 0.0)
+    monkeypatch.setattr(blocks, "_CHEAP", 0.0)
+    monkeypatch.setattr(worth_keeping, "_MARGIN", margin)
 
 
 class Bar:
     """Takes the place of tqdm's."""
 
     made: list[Bar]
+
+    @staticmethod
+    def put_in_place(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
+        """As if on a terminal; returns where every bar will be found."""
+        monkeypatch.setattr("tqdm.auto.tqdm", Bar)
+        monkeypatch.setattr(progress, "_is_watched", lambda: True)
+        Bar.made = []
+        return Bar.made
 
     def __init__(self, total: int, disable: bool | None, **options: Any) -> None:
         self.total, self.disable, self.counted, self.closed, self.said = total, disable, 0, False, ""

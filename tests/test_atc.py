@@ -300,7 +300,7 @@ def test_backend_and_jobs_of_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     for wrong in ("0", "-2", "two"):
         monkeypatch.setenv("ATC_JOBS", wrong)
         with pytest.raises(ValueError, match=f"ATC_JOBS must be a whole number >= 1, or -1.*; got '{wrong}'"):
-            atc(VALUES)
+            atc(VALUES, cache=False)
     monkeypatch.setenv("ATC_JOBS", "-1")
     atc(VALUES)
 

@@ -20,7 +20,7 @@ bt = pytest.importorskip("backtrader")
 from backtrader_runs import BARS, LINES, LiveFeed, Record, Recorder, feed, frame, law, run  # noqa: E402
 from same_bits import assert_same_bits  # noqa: E402
 
-from atc_plugin import atc  # noqa: E402
+from atc_plugin import AtcStream, ParamGrid, atc, cache, engine, warm  # noqa: E402
 from atc_plugin.engine import all_of_it  # noqa: E402
 from atc_plugin.indicators import backtrader as ours  # noqa: E402
 from atc_plugin.params import PARAMETERS  # noqa: E402
@@ -307,17 +307,15 @@ def test_a_live_feed_resampled() -> None:
 def test_bars_that_repeat_cost_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     for name in ("update", "replace"):
-        method = getattr(ours.AtcStream, name)
-        monkeypatch.setattr(
-            ours.AtcStream, name, lambda self, *args, n=name, m=method: (seen.append(n), m(self, *args))[1]
-        )
+        method = getattr(AtcStream, name)
+        monkeypatch.setattr(AtcStream, name, lambda self, *args, n=name, m=method: (seen.append(n), m(self, *args))[1])
     (record,) = run(lambda s: [bt.ind.ATC(s.data1)], resampled).records
     assert seen == ["update"] * len(record.bars)
 
 
 def test_all_bars_at_once_are_one_call_of_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    monkeypatch.setattr(ours, "all_of_it", lambda *args: (calls.append(args), all_of_it(*args))[1])
+    monkeypatch.setattr(engine, "all_of_it", lambda *args: (calls.append(args), all_of_it(*args))[1])
     run(lambda s: [bt.ind.ATC(s.data, cutout=3)], one)
     assert len(calls) == 1
 
@@ -504,6 +502,35 @@ def test_optstrategy_in_two_workers(runonce: bool) -> None:
         result = atc(CLOSE, ema_len=strategy.p.ema_len, cutout=strategy.p.cutout)
         assert_same_bits(np.array(strategy.atc.average.array), result.average.to_numpy())
         assert_same_bits(np.array(strategy.atc.lines.kama_weight.array), result.weights["KAMA"].to_numpy())
+
+
+def test_workers_of_optstrategy_share_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = {length: atc(CLOSE, ema_len=length, cache=False) for length in (9, 21)}
+    expected = {length: (result.average, result.weights["KAMA"]) for length, result in results.items()}
+    warm(CLOSE, ParamGrid(ema_len=[9, 21]), freq="1D")
+
+    def computing(*_: object) -> None:
+        raise AssertionError("it was warmed")
+
+    for name in ("all_of_it", "layers", "verdict", "resumable"):  # workers are forked, and inherit this
+        monkeypatch.setattr(engine, name, computing)
+    cerebro = bt.Cerebro(stdstats=False, maxcpus=2, optreturn=False)
+    cerebro.adddata(feed(DAYS))
+    cerebro.optstrategy(Optimized, ema_len=[9, 21])
+    for (strategy,) in cerebro.run():
+        for line, values in zip(("average", "kama_weight"), expected[strategy.p.ema_len], strict=True):
+            assert_same_bits(np.array(getattr(strategy.atc.lines, line).array), values.to_numpy())
+
+
+@pytest.mark.parametrize("change", [{}, {"cutout": 7, "strategy_mode": True}, {"hma_mode": "hull"}])
+def test_lines_out_of_the_store_are_those_of_computing(change: dict[str, Any]) -> None:
+    (computed,) = run(lambda s: [bt.ind.ATC(s.data, **change)], one).records
+    warm(CLOSE, ParamGrid.points([change]), freq="1D")
+    for _ in range(2):
+        (found,) = run(lambda s: [bt.ind.ATC(s.data, **change)], one).records
+        assert found.said.keys() == computed.said.keys()
+        assert_same_bits(np.array(list(found.said.values())), np.array(list(computed.said.values())))
+    assert {row.level for row in cache.stats().rows if row.kind == "result" and row.hits} >= {"components"}
 
 
 def test_optstrategy_returns_what_it_should() -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,18 +22,31 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 pytestmark = pytest.mark.skipif(DISABLE_JIT, reason="the examples need compiled kernels to be quick")
 
 
-def run(folder: Path, example: str, *arguments: str, expect: int = 0) -> str:
-    """What an example prints; its errors where it is expected to fail."""
-    done = subprocess.run(
+def end_of(folder: Path, example: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """An example that has run in this folder."""
+    return subprocess.run(
         [sys.executable, str(EXAMPLES / example), *arguments],
         capture_output=True,
         text=True,
         cwd=folder,
         check=False,
-        env={**os.environ, "PYTHONWARNINGS": "default"},
+        env={**os.environ, "PYTHONWARNINGS": "default", **environment},
     )
+
+
+def run(folder: Path, example: str, *arguments: str, expect: int = 0, **environment: str) -> str:
+    """What an example prints; its errors where it is expected to fail."""
+    done = end_of(folder, example, *arguments, **environment)
     assert done.returncode == expect, done.stderr
     return done.stderr if expect else done.stdout
+
+
+def said(folder: Path, *arguments: str, expect: int = 0, **environment: str) -> dict[str, Any]:
+    """The one JSON object that warm_sweep.py prints."""
+    done = end_of(folder, "warm_sweep.py", *arguments, "--json", **environment)
+    assert done.returncode == expect, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 @pytest.fixture
@@ -66,30 +83,150 @@ def test_backtrader(tmp_path: Path, example: str, chart: str, said: str) -> None
     assert (tmp_path / "out" / chart).stat().st_size > 20_000
 
 
-def test_warm_sweep_hits_all_the_second_time(tmp_path: Path, prices_csv: Path) -> None:
-    arguments = "--csv", str(prices_csv), "--grid", "ema_len=10,20", "robustness=Narrow,Wide", "decay=0.01,0.03"
-    first = run(tmp_path, "warm_sweep.py", *arguments, "--jobs", "2", "--cache-dir", "kept")
-    assert "8 combinations x 2 stocks x 400 bars" in first
-    assert "0 hits, 2 misses among the blocks of combinations (0% from kept)" in first
-    second = run(tmp_path, "warm_sweep.py", *arguments, "--cache-dir", "kept")
-    assert "2 hits, 0 misses among the blocks of combinations (100% from kept)" in second
-    assert first.split("The best by")[1] == second.split("The best by")[1]
-    third = run(tmp_path, "warm_sweep.py", *arguments[:-1], "decay=0.01,0.03,0.05", "--cache-dir", "kept")
-    assert "0 hits, 2 misses" in third
-    workers = run(tmp_path, "warm_sweep.py", *arguments, "--backend", "loky", "--jobs", "2", "--cache-dir", "other")
-    assert first.split("The best by")[1] == workers.split("The best by")[1]
+def test_warm_sweep_finds_all_of_it_in_the_next_process(tmp_path: Path, prices_csv: Path) -> None:
+    pytest.importorskip("backtrader")
+    grid = "--csv", str(prices_csv), "--grid", "ema_len=10,20", "robustness=Narrow,Wide", "decay=0.01,0.03"
+    both = "--vectorbt", "--backtrader"
+    first = said(tmp_path, *grid, "--jobs", "2", "--cache-dir", "kept", *both)
+    assert first["prices"] == {"symbols": ["AAA", "BBB"], "bars": 400, "first": "2020-01-01", "last": "2021-02-03"}
+    assert first["grid"]["combinations"] == 8
+    assert first["warmed"]["hit_rate"] == 0.0
+    assert first["warmed"]["blocks"] == [0, 2]
+    second = said(tmp_path, *grid, "--cache-dir", "kept", *both)
+    assert second["warmed"]["misses"] == 0
+    assert second["cache"]["hit_rate"] == 1.0
+    for found in (first, second):
+        assert found["sweep"]["hits"] == 2
+        assert {found[step]["hit_rate"] for step in ("sweep", "vectorbt", "backtrader")} == {1.0}
+    assert [row["now"] for row in first["stocks"]] == [row["now"] for row in second["stocks"]]
+    assert first["best"] == second["best"]
+    third = said(tmp_path, *grid[:-1], "decay=0.01,0.03,0.05", "--cache-dir", "kept", "--warm-only")
+    assert third["warmed"]["blocks"] == [0, 2]
+    assert 0 < third["warmed"]["hit_rate"] < 1  # components of two decays are there
+    workers = said(tmp_path, *grid, "--backend", "loky", "--jobs", "2", "--cache-dir", "other")
+    assert workers["warmed"]["hit_rate"] == 0.0
+    assert workers["sweep"]["hit_rate"] == 1.0
+    assert workers["best"] == first["best"]
 
 
-def test_warm_sweep_reads_a_grid_from_a_file(tmp_path: Path, prices_csv: Path) -> None:
+def test_warm_sweep_prints_its_steps_and_the_winner(tmp_path: Path, prices_csv: Path) -> None:
+    printed = run(
+        tmp_path, "warm_sweep.py", "--csv", str(prices_csv), "--grid", "ema_len=10:30:5", "--cache-dir", "kept"
+    )
+    assert f"4 combinations x 2 stocks x 400 bars, 2020-01-01 to 2021-02-03\nkept in {tmp_path / 'kept'}\n" in printed
+    steps = {words[0]: words[1:4] for line in printed.splitlines() if (words := line.split())}
+    assert steps["warmed"][1:] == ["0", "0.0%"]
+    assert steps["sweep"] == ["2", "2", "100.0%"]
+    assert steps["BBB"]  # in the table of vectorbt's backtests
+    assert "The best by their median sharpe_ratio over the stocks, long only, fees 0.10%" in printed
+
+
+def test_warm_sweep_joins_files_and_keeps_some_symbols(tmp_path: Path, prices_csv: Path) -> None:
+    pytest.importorskip("pyarrow")
+    wide = pd.read_csv(prices_csv, index_col="Date", parse_dates=True)
+    wide.rename(columns={"AAA": "CCC", "BBB": "DDD"}).to_parquet(tmp_path / "more.parquet")
+    wide[["AAA"]].set_axis(["Close"], axis=1).assign(Open=1.0).to_csv(tmp_path / "ACME.csv")
+    files = "--csv", str(prices_csv), "--parquet", "more.parquet", "--csv", "ACME.csv"
+    found = said(tmp_path, *files, "--symbols", "ACME,DDD,BBB", "--check", expect=3)
+    assert found["prices"]["symbols"] == ["ACME", "DDD", "BBB"]
+
+
+def test_warm_sweep_reads_grids_from_files_and_ranges(tmp_path: Path, prices_csv: Path) -> None:
     (tmp_path / "grid.toml").write_text(
         "[product]\nema_len = { start = 10, stop = 30, step = 5 }\ndecay = [0.01, 0.03]\n"
     )
-    printed = run(tmp_path, "warm_sweep.py", "--csv", str(prices_csv), "--grid-file", "grid.toml", "--backend", "cpu")
-    assert "8 combinations x 2 stocks x 400 bars" in printed
+    (tmp_path / "grid.json").write_text('{"product": {"ema_len": [10, 15, 20, 25], "decay": [0.01, 0.03]}}')
+    asked = [
+        ("--grid-file", "grid.toml"),
+        ("--grid-file", "grid.json"),
+        ("--grid", "ema_len=10:20:5,20,25", "decay=0.01,0.03"),
+    ]
+    for grid in asked:
+        found = said(tmp_path, "--csv", str(prices_csv), *grid, "--check", expect=3)
+        assert found["grid"] == {"combinations": 8, "ema_len": [10, 15, 20, 25], "decay": [0.01, 0.03]}
+
+
+def test_options_of_warm_sweep_go_before_the_environment(tmp_path: Path, prices_csv: Path) -> None:
+    grid = "--csv", str(prices_csv), "--grid", "ema_len=10,20"
+    environment = {"ATC_CACHE_DIR": str(tmp_path / "of_environment"), "ATC_CACHE_SIZE": "5MB"}
+    asked = said(tmp_path, *grid, "--warm-only", **environment)["cache"]
+    assert (asked["directory"], asked["size_limit"]) == (str(tmp_path / "of_environment"), 5_000_000)
+    told = "--cache-dir", "of_option", "--cache-size", "7MB"
+    asked = said(tmp_path, *grid, *told, "--check", expect=3, ATC_CACHE="off", **environment)["cache"]
+    assert (asked["directory"], asked["size_limit"]) == (str(tmp_path / "of_option"), 7_000_000)
+    assert "the cache is switched off" in run(tmp_path, "warm_sweep.py", *grid, expect=2, ATC_CACHE="off")
+    assert "ATC_CACHE_SIZE must be" in run(tmp_path, "warm_sweep.py", *grid, expect=2, ATC_CACHE_SIZE="5 parsecs")
+
+
+def test_warm_sweep_in_the_background(tmp_path: Path, prices_csv: Path) -> None:
+    asked = "--csv", str(prices_csv), "--grid", "ema_len=10,20"
+    warm_only = end_of(tmp_path, "warm_sweep.py", *asked, "--background", "--warm-only", "--report", "--json")
+    assert warm_only.returncode == 0, warm_only.stderr
+    assert json.loads(warm_only.stdout)["warmed"]["hit_rate"] == 0.0
+    assert "warming: 100%" in warm_only.stderr
+    assert re.search(r"^disk +accumulators +0 ", warm_only.stderr, re.MULTILINE)  # the report
+    assert "all of it is warmed" in run(tmp_path, "warm_sweep.py", *asked, "--check")
+    assert said(tmp_path, *asked, "--check", "--fees", "0.002", expect=3)["is_warmed"] is False
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process cannot be sent Ctrl-C alone")
+def test_warm_sweep_keeps_what_was_finished_before_it_is_interrupted(tmp_path: Path) -> None:
+    lengths = "ema_len=10:40", "dema_len=10:40", "kama_len=10:40", "wma_len=10:40:3"  # some seconds of one thread
+    options = "--background", "--jobs", "1", "--grid", *lengths
+    command = [sys.executable, str(EXAMPLES / "warm_sweep.py"), *options]
+    errors = ""
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as script:
+        assert script.stderr is not None
+        for line in script.stderr:
+            errors += line
+            if re.match(r"warming: [1-9]\d?%", line):
+                script.send_signal(signal.SIGINT)
+                break
+        errors += script.stderr.read()
+    assert script.returncode == 1
+    assert "what was finished is kept" in errors
+    assert "Traceback" not in errors
+    shorter = said(tmp_path, "--grid", *lengths[:1], "--warm-only")
+    assert shorter["warmed"]["components"][0] > 0
+
+
+def test_warm_sweep_says_where_nothing_can_be_kept(tmp_path: Path, prices_csv: Path) -> None:
+    (tmp_path / "file").touch()
+    asked = "--csv", str(prices_csv), "--grid", "ema_len=10,20", "--cache-dir", "file", "--warm-only"
+    errors = run(tmp_path, "warm_sweep.py", *asked, expect=1)
+    assert f"see that {tmp_path / 'file'} can be read and written" in errors
+
+
+def test_warm_sweep_without_vectorbt(tmp_path: Path, prices_csv: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['vectorbt'] = None\n")
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    asked = "--csv", str(prices_csv), "--grid", "ema_len=10,20"
+    printed = run(tmp_path, "warm_sweep.py", *asked, PYTHONPATH=path)
+    assert 'vectorbt would backtest the first of them: pip install "atc_plugin[vectorbt]"' in printed
+    assert "--vectorbt needs vectorbt" in run(
+        tmp_path, "warm_sweep.py", *asked, "--vectorbt", expect=2, PYTHONPATH=path
+    )
+
+
+def test_cache_switches(tmp_path: Path) -> None:
+    lines = run(tmp_path, "cache_switches.py").splitlines()
+    found = [line[62:].strip() for line in lines if re.search(r"\d of 3 blocks$", line)]
+    assert [words[0] for words in found] == list("0033030")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cache_daily(tmp_path: Path) -> None:
+    printed = run(tmp_path, "cache_daily.py")
+    days = [line.split()[2:5] for line in printed.splitlines() if line.startswith("2022-")]
+    assert days == [["0", "0", "60"], *[["0", "60", "0"]] * 3]
+    assert "21 hits, 0 misses; to the bit what computing all bars gives: True" in printed
 
 
 def test_warm_sweep_on_the_bundled_stocks(tmp_path: Path) -> None:
-    printed = run(tmp_path, "warm_sweep.py", "--grid", "ema_len=14,28", "hma_mode=sma,hull")
+    printed = run(tmp_path, "warm_sweep.py", "--grid", "ema_len=14,28", "hma_mode=sma,hull", ATC_CACHE_DIR="")
+    assert (tmp_path / ".atc_cache").is_dir()
     assert "4 combinations x 20 stocks x 3270 bars, 2010-01-04 to 2022-12-28" in printed
     assert "XOM" in printed
 
@@ -130,10 +267,17 @@ def test_backtest_vectorbt_says_what_is_wrong(tmp_path: Path, arguments: tuple[s
         (("--grid-file", "nowhere.toml"), "nowhere.toml"),
         (("--grid", "ema_len=9", "--grid-file", "x.toml"), "not allowed with argument --grid"),
         (("--csv", "x.csv", "--ticker", "A"), "not allowed with argument --csv"),
+        (("--grid", "ema_len=10:20:0.5"), "--grid takes ranges as start:stop or start:stop:step in whole numbers"),
+        (("--symbols", "AAPL,MFST"), "no symbol 'MFST'"),
+        (("--parquet", str(EXAMPLES / "first_look.py")), "not a file of a known kind"),
+        (("--metrics", "sharp"), "no metric 'sharp'"),
+        (("--cache-size", "5 parsecs"), "--cache-size: size_limit must be a number of bytes"),
     ],
 )
 def test_warm_sweep_says_what_is_wrong(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
-    assert message in run(tmp_path, "warm_sweep.py", *arguments, expect=2)
+    errors = run(tmp_path, "warm_sweep.py", *arguments, expect=2, ATC_CACHE_DIR="")
+    assert message in errors
+    assert "Traceback" not in errors
     assert not (tmp_path / ".atc_cache").exists()
 
 

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from atc_plugin import ParamGrid, sweep
-from atc_plugin.law.fills import BOTH, LONG_ONLY, SHORT_ONLY
 from atc_plugin.law.metrics import METRICS
+from atc_plugin.law.modes import BOTH, LONG_ONLY, SHORT_ONLY
 from atc_plugin.prices import Prices, read_prices
-from atc_plugin.sweeps import backends, blocks, planning, series
+from atc_plugin.sweeps import blocks, here, planning, series, workers
 from atc_plugin.sweeps.grid import ParamGrid as Grid
 from atc_plugin.sweeps.question import Question, Top, question_of
 
@@ -269,12 +269,12 @@ def _no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def work(*rest: object, **options: object) -> None:
         raise AssertionError("work was begun")
 
-    for module in (backends, series):
-        monkeypatch.setattr(module, "components_of", work)
+    for module in (here, series, workers):
+        monkeypatch.setattr(module, "components_for", work)
     for name in ("lay_out_plan", "run_tasks"):
-        monkeypatch.setattr(backends, name, work)
-    monkeypatch.setattr(blocks, "_bar", work)
-    monkeypatch.setattr(blocks.Store, "put", work)
+        monkeypatch.setattr(workers, name, work)
+    monkeypatch.setattr(blocks, "bar_of", work)
+    monkeypatch.setattr(blocks.Store, "put_later", work)
     monkeypatch.setenv("ATC_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("ATC_BACKEND", raising=False)
     monkeypatch.delenv("ATC_JOBS", raising=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -16,13 +17,14 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from made_sweeps import Bar, assert_same_result, items, judged_blocks, small_blocks, walks
+from made_sweeps import Bar, assert_same_result, items, judged_blocks, small_blocks, walks, worth
 from numba.core.config import DISABLE_JIT
 
-from atc_plugin import ParamGrid, SweepResult, sweep
+from atc_plugin import ParamGrid, SweepResult, sweep, warm
+from atc_plugin.cache import backend, disk, settings, stats
 from atc_plugin.cache.store import Store
 from atc_plugin.law.metrics import METRICS
-from atc_plugin.sweeps import backends, blocks
+from atc_plugin.sweeps import here
 from atc_plugin.sweeps.judge import Judge
 
 CLOSE = walks()
@@ -36,7 +38,7 @@ def judged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     """Small blocks, and the sizes of those that are computed."""
     monkeypatch.delenv("ATC_BACKEND", raising=False)
     monkeypatch.delenv("ATC_JOBS", raising=False)
-    monkeypatch.setenv("ATC_CACHE_DIR", str(tmp_path / "default"))
+    settings.configure(directory=tmp_path / "default")
     small_blocks(monkeypatch, SIZE)
     return judged_blocks(monkeypatch)
 
@@ -68,7 +70,7 @@ def test_a_second_time_nothing_is_computed(
     assert "blocks were there" not in caplog.text
     assert_same_result(first, swept(False, metrics=metrics, **options))
     judged.clear()
-    monkeypatch.setattr(backends, "components_of", None)
+    monkeypatch.setattr(here, "components_for", None)
     with caplog.at_level(logging.INFO, "atc_plugin"):
         second = swept(tmp_path, metrics=metrics, **options)
     assert judged == []
@@ -79,12 +81,30 @@ def test_a_second_time_nothing_is_computed(
     assert_same_result(swept(Store(tmp_path), metrics=metrics, **options), first)
 
 
+@pytest.mark.parametrize("options", [{}, {"backend": "loky", "windows": 2}, {"top": 2}], ids=["cpu", "loky", "top"])
+def test_a_new_process_reads_what_is_kept_without_what_computes(options: dict[str, Any], tmp_path: Path) -> None:
+    grid = GRID[:SIZE]  # a block of whatever size begins with these
+    frame = swept(tmp_path / "cache", grid=grid, **{**options, "backend": "cpu"}).frame
+    asked = {"close": CLOSE, "grid": grid, "metrics": METRICS, "freq": "1D", "cache": tmp_path / "cache", **options}
+    (tmp_path / "asked").write_bytes(pickle.dumps(asked))
+    code = (
+        "import pickle, sys; from pathlib import Path; from atc_plugin import sweep\n"
+        "here = Path(sys.argv[1])\n"
+        "result = sweep(**pickle.loads((here / 'asked').read_bytes()))\n"
+        "(here / 'frame').write_bytes(pickle.dumps(result.frame))\n"
+        "print(*sys.modules, result.reused)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith(f"({len(CLOSE.columns)}, {len(CLOSE.columns)})\n")
+    assert not {"numba", "llvmlite", "tqdm", "vectorbt", "plotly"} & set(done.stdout.split())
+    pd.testing.assert_frame_equal(pickle.loads((tmp_path / "frame").read_bytes()), frame, check_exact=True)
+
+
 def test_the_bar_says_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
-    Bar.made = []
+    bars = Bar.put_in_place(monkeypatch)
     swept(tmp_path)
     swept(tmp_path)
-    first, second = Bar.made
+    first, second = bars
     assert first.said == ""
     assert second.said == "9 of 9 blocks were there"
     assert first.total == first.counted == second.counted == 3 * len(GRID)
@@ -197,6 +217,7 @@ def test_a_damaged_block_is_computed_again(damage: str, top: int | None, tmp_pat
         else:
             victim.write_bytes({"cut": whole[: len(whole) // 2], "noise": os.urandom(len(whole)), "empty": b""}[damage])
     judged.clear()
+    settings.forget()  # what is in memory
     again = swept(tmp_path, top=top)
     assert again.reused == (BLOCKS - len(victims), BLOCKS)
     assert len(judged) == len(victims)
@@ -205,72 +226,63 @@ def test_a_damaged_block_is_computed_again(damage: str, top: int | None, tmp_pat
 
 
 # ---------------------------------------------------------------- where nothing can be kept
-class FullDisk(Store):
-    """Finds nothing and keeps nothing."""
-
-    def put(self, key: str, array: np.ndarray) -> None:
-        try:
-            raise OSError(28, "No space left on device")
-        except OSError as fault:
-            blocks.log.warning("cache: cannot write to %s: %r", self.directory, fault)
-
-
 @pytest.mark.parametrize("kind", ["full", "under a file", "read-only"])
 def test_a_store_that_keeps_nothing_fails_nothing(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache: Any = FullDisk(tmp_path)
+    cache: Any = tmp_path / "full"
+    if kind == "full":
+        refuse(monkeypatch, OSError(28, "No space left on device"))
     if kind == "under a file":
         (tmp_path / "file").write_text("")
         cache = tmp_path / "file" / "cache"
     if kind == "read-only":
         cache = tmp_path / "sealed"
         swept(cache, grid=GRID[:1])
-        seal(monkeypatch, str(cache))
+        refuse(monkeypatch, PermissionError(13, "Read-only file system"))
     first = swept(cache)
     assert_same_result(first, swept(False))
-    assert "cache: " in caplog.text
+    assert "cache: the disk level cannot write" in caplog.text
+    settings.forget()  # what is in memory
     assert swept(cache).reused == (0, BLOCKS)
 
 
-def seal(monkeypatch: pytest.MonkeyPatch, directory: str) -> None:
-    """Let nothing be written in a directory: permissions do not stop an administrator."""
-    make = os.mkdir
+def refuse(monkeypatch: pytest.MonkeyPatch, fault: OSError) -> None:
+    """Let nothing be written: permissions do not stop an administrator."""
 
-    def mkdir(path: Any, *rest: Any, **options: Any) -> None:
-        if os.fspath(path).startswith(directory):
-            raise PermissionError(13, "Read-only file system", path)
-        make(path, *rest, **options)
+    def opened(*_: Any, **__: Any) -> Any:
+        raise fault
 
-    monkeypatch.setattr(os, "mkdir", mkdir)
+    monkeypatch.setattr(backend, "open", opened, raising=False)
 
 
 def test_the_default_keeps_what_is_worth_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "_WORTH", 1000.0)
+    worth(monkeypatch, 1e9)
     assert swept(True).reused == (0, BLOCKS)
     assert items(tmp_path / "default") == []  # quicker computed than read
-    monkeypatch.setattr(blocks, "_WORTH", 0.0)
+    worth(monkeypatch, 0)
     swept(True)
     assert len(items(tmp_path / "default")) == BLOCKS
     assert swept(True).reused == (BLOCKS, BLOCKS)
 
 
-@pytest.mark.parametrize(("most", "kept"), [(1, 0), (BLOCKS * SIZE * 12 * 8, BLOCKS)])
+@pytest.mark.parametrize(("most", "kept"), [(1000, 0), (10**6, BLOCKS)])
 def test_the_default_does_not_fill_the_disk(
     most: int, kept: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "_WORTH", 0.0)
-    monkeypatch.setattr(blocks, "_MOST", most)
+    worth(monkeypatch, 0)
+    settings.configure(size_limit=most)
     swept(True)
     assert len(items(tmp_path / "default")) == kept
     assert len(items(tmp_path / "asked")) == 0
+    settings.configure(size_limit=10**6)
     swept(tmp_path / "asked")  # who names a directory wants it kept
     assert len(items(tmp_path / "asked")) == BLOCKS
 
 
 def test_without_a_cache_nothing_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "_WORTH", 0.0)
-    monkeypatch.setattr(blocks, "Store", None)
+    worth(monkeypatch, 0)
+    monkeypatch.setattr(settings, "Store", None)
     assert swept(False).reused == (0, BLOCKS)
     assert list(tmp_path.iterdir()) == []
 
@@ -287,13 +299,13 @@ def test_many_columns_write_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     small_blocks(monkeypatch, len(GRID))
     close = walks(bars=30, columns=8, seed=3)
     close = pd.concat([close + shift for shift in range(1 if DISABLE_JIT else 12)], axis=1).to_numpy()
-    put = Store.put
+    put = disk.Disk.put
 
-    def slow(self: Store, key: str, array: np.ndarray) -> None:
+    def slow(self: disk.Disk, *arguments: Any) -> int:
         time.sleep(0.002)
-        put(self, key, array)
+        return put(self, *arguments)
 
-    monkeypatch.setattr(Store, "put", slow)
+    monkeypatch.setattr(disk.Disk, "put", slow)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -301,6 +313,7 @@ def test_many_columns_write_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     finally:
         sys.setswitchinterval(interval)
     assert first.reused == (0, close.shape[1])
+    settings.forget()
     assert swept(tmp_path, close, n_jobs=4).reused == (close.shape[1], close.shape[1])
 
 
@@ -407,3 +420,12 @@ def test_a_killed_run_costs_what_was_missing(top: int | None, tmp_path: Path, ju
     assert there - 1 <= again.reused[0] <= there  # the last may have been half written
     assert len(judged) == BLOCKS - again.reused[0]
     assert_same_result(again, swept(False, top=top))
+
+
+def test_what_takes_next_to_no_time_is_looked_up_where_it_was_warmed() -> None:
+    assert swept(True).reused == (0, BLOCKS)
+    assert settings.default_store().disk._kept is None  # nothing was looked up
+    assert stats().misses_by_reason == {"not worth storing": BLOCKS}
+    warm(CLOSE, GRID, metrics=METRICS, freq="1D")
+    assert swept(True).reused == (BLOCKS, BLOCKS)
+    assert swept(True, CLOSE + 1).reused == (0, BLOCKS)

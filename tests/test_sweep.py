@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -33,7 +35,7 @@ from test_fills import metrics_of_portfolio, portfolio
 
 from atc_plugin import AtcParams, ParamGrid, SweepResult, atc, load_prices, plan, sweep
 from atc_plugin.law.metrics import METRICS
-from atc_plugin.sweeps import backends, components
+from atc_plugin.sweeps import components, here
 
 STOCKS = Path(__file__).parents[1] / "examples" / "data" / "us_stocks.csv.gz"
 CLOSE = walks()
@@ -456,9 +458,7 @@ def test_without_dates_it_is_asked_for_where_it_is_needed() -> None:
 # ---------------------------------------------------------------- progress
 @pytest.fixture
 def bars(monkeypatch: pytest.MonkeyPatch) -> list[Bar]:
-    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
-    Bar.made = []
-    return Bar.made
+    return Bar.put_in_place(monkeypatch)
 
 
 @pytest.mark.parametrize("top", [None, 2])
@@ -476,7 +476,7 @@ def test_progress_adds_up(top: int | None, jobs: int, bars: list[Bar], monkeypat
 
 def test_no_progress_unless_wanted(bars: list[Bar]) -> None:
     swept(progress=False)
-    assert bars[0].disable is True
+    assert bars == []
 
 
 class Terminal(io.StringIO):
@@ -496,8 +496,24 @@ def test_progress_is_for_terminals(screen: io.StringIO, progress: bool) -> None:
         assert shown == ""
 
 
+def test_a_notebook_has_no_terminal_and_yet_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
+    Bar.made = []
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    swept()
+    assert Bar.made == []
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    swept()
+    assert len(Bar.made) == 1
+
+
+def test_without_a_console_there_is_no_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr", None)
+    assert len(swept()) == len(swept(progress=False))
+
+
 def test_the_bar_is_closed_after_an_error(bars: list[Bar], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "components_of", lambda *rest: 1 / 0)
+    monkeypatch.setattr(here, "components_for", lambda *rest: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         swept()
     assert bars[0].closed
@@ -509,10 +525,10 @@ def test_components_are_computed_once_a_column(monkeypatch: pytest.MonkeyPatch) 
     rows: list[int] = []
     make = components.make_components
 
-    def counting(close: np.ndarray, source: np.ndarray, growth: Any, layout: Any, regimes: Any, *out: Any) -> None:
-        signals, weights = out
+    def counting(*given: Any) -> None:
+        *_, signals, _ = given
         rows.append(len(signals))
-        make(close, source, growth, layout, regimes, signals, weights)
+        make(*given)
 
     monkeypatch.setattr(components, "make_components", counting)
     judged = judged_blocks(monkeypatch)

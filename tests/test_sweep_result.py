@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from same_bits import assert_same_bits
 
 from atc_plugin import AtcParams, ParamGrid, atc
-from atc_plugin.law.fills import BOTH, LONG_ONLY, SHORT_ONLY
-from atc_plugin.law.metrics import judge, metrics_of
+from atc_plugin.law.accumulators import judge
+from atc_plugin.law.metrics import metrics_of
+from atc_plugin.law.modes import BOTH, LONG_ONLY, SHORT_ONLY
 from atc_plugin.prices import read_prices
 from atc_plugin.sweeps.ranking import best_rows
 from atc_plugin.sweeps.result import SweepResult

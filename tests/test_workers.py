@@ -17,14 +17,15 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from made_sweeps import Bar, assert_same_result, items, small_blocks, walks
+from made_sweeps import Bar, assert_same_result, items, small_blocks, walks, worth
 from numba.core.config import DISABLE_JIT
 from on_workers import CULPRIT, deadly, faulty, noted, without_components
 from test_executors import dask_options, settles
 
 from atc_plugin import ParamGrid, SweepResult, plan, sweep
+from atc_plugin.cache import settings
 from atc_plugin.law.metrics import METRICS
-from atc_plugin.sweeps import backends, components
+from atc_plugin.sweeps import components, workers
 from atc_plugin.sweeps.executors import Task, WorkerDied
 from atc_plugin.sweeps.materials import judge_task
 
@@ -42,7 +43,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ATC_BACKEND", raising=False)
     monkeypatch.delenv("ATC_JOBS", raising=False)
     small_blocks(monkeypatch, SIZE)
-    monkeypatch.setattr(backends, "_TASK", 0.0)  # as small as they come
+    monkeypatch.setattr(workers, "_TASK", 0.0)  # as small as they come
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def notes(log: Path) -> list[list[int]]:
 
 @pytest.fixture
 def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(backends, "judge_task", functools.partial(noted, tmp_path / "log", 0.0))
+    monkeypatch.setattr(workers, "judge_task", functools.partial(noted, tmp_path / "log", 0.0))
     return tmp_path / "log"
 
 
@@ -108,7 +109,7 @@ def test_only_what_is_asked_for_is_sent(metrics: Any) -> None:
 
 
 def test_columns_in_turns(monkeypatch: pytest.MonkeyPatch, log: Path) -> None:
-    monkeypatch.setattr(backends, "_FILES", 1)  # the files of one column at a time
+    monkeypatch.setattr(workers, "_FILES", 1)  # the files of one column at a time
     assert_same_result(swept("loky", windows=2), swept(windows=2))
     columns = [column for _, column, _, _ in notes(log)]
     assert columns == sorted(columns)
@@ -131,7 +132,7 @@ def test_components_are_computed_here_and_once(backend: str, monkeypatch: pytest
 
     expected = swept()
     monkeypatch.setattr(components, "make_components", counting)
-    monkeypatch.setattr(backends, "judge_task", without_components)
+    monkeypatch.setattr(workers, "judge_task", without_components)
     assert_same_result(swept(backend), expected)
     assert rows == [len(plan(GRID).components)] * 3
 
@@ -212,18 +213,15 @@ def test_what_another_run_has_left_is_not_computed(backend: str, tmp_path: Path,
 
 
 def test_progress_adds_up(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
-    Bar.made = []
+    bars = Bar.put_in_place(monkeypatch)
     swept(backend, top=2)
-    (bar,) = Bar.made
+    (bar,) = bars
     assert bar.total == bar.counted == 4 * len(GRID)
 
 
 def test_the_default_cache_keeps_blocks_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from atc_plugin.sweeps import blocks
-
-    monkeypatch.setenv("ATC_CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(blocks, "_WORTH", 0.0)
+    settings.configure(directory=tmp_path)
+    worth(monkeypatch, 0)
     close = pd.DataFrame(CLOSE["A"])
     swept("loky", close, GRID[:200], cache=True)
     assert swept("cpu", close, GRID[:200], cache=True).reused == (2, 2)
@@ -260,7 +258,7 @@ def test_workers_that_are_killed_change_nothing(
 ) -> None:
     log, options, killed = tmp_path / "log", {"windows": 2, "top": 7} if victims == 2 else {}, []
     expected = swept(**options)
-    monkeypatch.setattr(backends, "judge_task", functools.partial(noted, log, 0.05))
+    monkeypatch.setattr(workers, "judge_task", functools.partial(noted, log, 0.05))
     killer = kill_when(log, 5, victims, killed)
     result = swept(backend, **options)
     killer.join()
@@ -272,7 +270,7 @@ def test_workers_that_are_killed_change_nothing(
 
 
 def test_a_combination_that_kills_is_named(backend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(backends, "judge_task", deadly)
+    monkeypatch.setattr(workers, "judge_task", deadly)
     started = time.monotonic()
     with pytest.raises(WorkerDied, match=rf"^B: combination {CULPRIT} \(AtcParams\(ema_len=28.*kama_len=.* killed its"):
         swept(backend, cache=tmp_path, timeout=40)
@@ -281,7 +279,7 @@ def test_a_combination_that_kills_is_named(backend: str, monkeypatch: pytest.Mon
         import distributed
 
         assert settles(distributed.get_client())
-    monkeypatch.setattr(backends, "judge_task", judge_task)
+    monkeypatch.setattr(workers, "judge_task", judge_task)
     again = swept(cache=tmp_path)
     assert again.reused is not None
     assert 0 < again.reused[0] < BLOCKS  # what was finished before
@@ -292,7 +290,7 @@ def test_an_interrupt_keeps_blocks_and_leaves_nothing(
     backend: str, tmp_path: Path, folders: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log, cache, bars = tmp_path / "log", tmp_path / "cache", []
-    monkeypatch.setattr(backends, "judge_task", functools.partial(noted, log, 0.03))
+    monkeypatch.setattr(workers, "judge_task", functools.partial(noted, log, 0.03))
 
     class Interrupted(Bar):
         def update(self, count: int) -> None:
@@ -301,8 +299,8 @@ def test_an_interrupt_keeps_blocks_and_leaves_nothing(
             if len(bars) == 2:
                 signal.raise_signal(signal.SIGINT)
 
+    Bar.put_in_place(monkeypatch)
     monkeypatch.setattr("tqdm.auto.tqdm", Interrupted)
-    Bar.made = []
     with pytest.raises(KeyboardInterrupt):
         swept(backend, CLOSE[["A", "B", "C"]], cache=cache)
     assert Bar.made[0].closed
@@ -321,7 +319,7 @@ def test_an_interrupt_keeps_blocks_and_leaves_nothing(
 
 
 def test_what_goes_wrong_on_a_worker_is_raised_here(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backends, "judge_task", faulty)
+    monkeypatch.setattr(workers, "judge_task", faulty)
     with pytest.raises(ZeroDivisionError, match="no") as caught:
         swept(backend)
     assert caught.value.__notes__[0].startswith("while computing A: 64 combinations from ")

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy import float64
@@ -34,11 +34,14 @@ except ModuleNotFoundError as missing:
 from backtrader.lineroot import LineRoot
 from backtrader.lineseries import LineSeriesMaker
 
-from ..engine import AllOfIt, all_of_it
+from ..engine import AllOfIt
+from ..kept_results import KeptResults
 from ..params import LENGTH_NAMES, PARAMETERS, ROWS, TYPES, AtcParams, check_names
 from ..prices import read_prices
-from ..stream import AtcStream, Bar
 from .claiming import Claim, check_all
+
+if TYPE_CHECKING:
+    from ..stream import AtcStream, Bar
 
 _PARAMETERS = tuple((row.name, row.default) for row in PARAMETERS)
 _SIGNALS = tuple(f"{type_.lower()}_signal" for type_ in TYPES)
@@ -103,7 +106,7 @@ class _Atc(bt.Indicator):  # type: ignore[misc]  # backtrader is not typed
         """Nothing: the inherited one would call `once` twice."""
 
     def once(self, start: int, end: int) -> None:
-        """Fill the lines in one call of the engine."""
+        """Fill the lines in one call of the engine, or from the cache of this machine where that is worth it."""
         first, end = self._minperiod - 1, self.buflen()
         if end <= first:
             return
@@ -119,7 +122,9 @@ class _Atc(bt.Indicator):  # type: ignore[misc]  # backtrader is not typed
         if bad.any():
             raise self._bad_price(self._skip + 1 + int(bad.argmax()))
         prices = read_prices(close, lead)
-        for line, packed in zip(self.lines.lines, self._rows(all_of_it(prices, self._configuration)), strict=False):
+        for line, packed in zip(
+            self.lines.lines, self._rows(KeptResults(prices, self._configuration, True).all_of_it()), strict=False
+        ):
             row = prices.unpack(packed.astype(float64, copy=False), np.nan)[0, first - self._skip :]
             # Not through a numpy view: a line that has one cannot grow.
             line.array[first:end] = array("d", row.tobytes())
@@ -153,6 +158,8 @@ class _Atc(bt.Indicator):  # type: ignore[misc]  # backtrader is not typed
             return None
         stream = self._stream
         if stream is None:
+            from ..stream import AtcStream  # here: it needs numba, and what is kept does not
+
             stream = self._stream = AtcStream(self._configuration)
         try:
             bar = stream.update(price, led) if is_new else stream.replace(price, led)
@@ -197,7 +204,8 @@ class AdaptiveTrendClassification(_Atc):
       - average = votes of the six signals, weighted by these
       - direction = 1 once average crosses over ``long_threshold``, -1 once it crosses under ``short_threshold``
 
-    The lines are to the bit those of ``atc_plugin.atc`` on the same prices, in every mode of Cerebro.
+    The lines are to the bit those of ``atc_plugin.atc`` on the same prices, in every mode of Cerebro. Where all bars
+    are computed at once, the cache of this machine is asked as ``atc`` does; ``ATC_CACHE=off`` switches that off.
 
     Data:
       - the prices: a data feed (its close), an indicator or a line; never zero

@@ -61,7 +61,8 @@ class AtcAccessor:
         >>> len(close.atc.sweep(ParamGrid(ema_len=[14, 28]), metrics="total_return", cache=False))
         2
         """
-        from ..sweeps.run import DEFAULT_METRICS, sweep
+        from ..sweeps.prepared import DEFAULT_METRICS
+        from ..sweeps.run import sweep
 
         return sweep(self._obj, grid, source, DEFAULT_METRICS if metrics is None else metrics, **settings)
 

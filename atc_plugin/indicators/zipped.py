@@ -15,18 +15,22 @@ from numpy import float64, int8, int32, int64
 from numpy.typing import NDArray
 
 from .. import engine
-from ..law.growth import growth_table
+from ..cache.settings import default_store
+from ..kept_components import components_for
+from ..kept_results import KeptResults
 from ..law.turns import Components, series_of
+from ..law.voting import is_tame
 from ..names import suggestion
 from ..params import LENGTH_NAMES, ROWS, TYPES, AtcParams
 from ..prices import Prices, fingerprint, read_prices
 from ..sweeps.combinations import Points
-from ..sweeps.components import as_components, components_of
-from ..sweeps.estimates import available_memory, bytes_in_words
+from ..sweeps.components import as_components
+from ..sweeps.estimates import available_memory
 from ..sweeps.grid import ParamGrid
 from ..sweeps.judge import level_table
 from ..sweeps.planning import Plan, plan
 from ..threads import share
+from ..words import bytes_in_words
 
 SIGNALS = tuple(f"{type_.lower()}_signal" for type_ in TYPES)
 WEIGHTS = tuple(f"{type_.lower()}_weight" for type_ in TYPES)
@@ -42,7 +46,6 @@ _TOGETHER = [
 
 _GRAIN = 1_000_000  # combination-bars that a thread takes at a time
 _MUCH = 2**27  # bytes from which on we look whether they are there
-_OVERFLOW = 600.0  # equities whose logarithm stays below this are finite, and so are their sums
 
 
 def wanted_outputs(asked: str | Sequence[str]) -> tuple[str, ...]:
@@ -123,13 +126,13 @@ class ComponentCache:
         return f"<ComponentCache of {len(self)} components of {len(self._kept)} columns>"
 
     def components(self, planned: Plan, close: NDArray[float64], source: NDArray[float64]) -> Components:
-        """The components of a plan, as `components_of` makes them."""
+        """The components of a plan, as `components_for` finds or makes them."""
         kept = self._kept.setdefault((fingerprint(close), fingerprint(source)), {})
         keys = [(one.average, one.lengths, one.weight, planned.regimes[one.regime]) for one in planned.components]
         missing = [place for place, key in enumerate(keys) if key not in kept]
         if missing:
             few = dataclasses.replace(planned, components=tuple(planned.components[place] for place in missing))
-            made = components_of(few, close, source)
+            made = components_for(default_store(), few, close, source)
             for row, place in enumerate(missing):
                 kept[keys[place]] = (made.signals[row], made.weights[row])
         signals, weights = zip(*(kept[key] for key in keys), strict=True)
@@ -181,7 +184,7 @@ def outputs_of(
 
 def _of_one(prices: Prices, zipped: Zipped, wanted: Sequence[str]) -> dict[str, NDArray[Any]]:
     """Outputs of a single combination, perhaps listed several times: as `atc` computes them, which shares less."""
-    verdict = engine.verdict(prices, zipped.params(0))
+    verdict = KeptResults(prices, zipped.params(0), True).verdict()
     packed = {
         "average": (verdict.average, np.nan),
         "direction": (verdict.direction.astype(float64), np.nan),
@@ -228,11 +231,14 @@ class _Column:
             self.bars_at = self.at = first + np.flatnonzero(prices.valid[column])
             self.gaps = first + np.flatnonzero(~prices.valid[column])
         self.levels = level_table(zipped.plan)
-        make = components_of if cache is None else cache.components
-        self.components = make(zipped.plan, close, source)
+        if cache is None:
+            self.components = components_for(default_store(), zipped.plan, close, source)
+        else:
+            self.components = cache.components(zipped.plan, close, source)
         self.alone = prices.pick(column)
         self.layers = bool({*SIGNALS, *WEIGHTS} & {*made})
-        self.tame = self.layers and _is_tame(zipped.plan, close)
+        heaviest = max(component.weight for component in zipped.plan.components)
+        self.tame = self.layers and is_tame(close, [regime.lambda_ for regime in zipped.plan.regimes], heaviest)
 
     def fill(self, first: int, last: int) -> None:
         """The outputs of the combinations from `first` to before `last`."""
@@ -286,14 +292,3 @@ class _Column:
                     made[signal][row, self.at] = layers.signals[0, place, : self.count]
                 if weight in made:
                     made[weight][row, self.at] = layers.weights[0, place, : self.count]
-
-
-def _is_tame(planned: Plan, close: NDArray[float64]) -> bool:
-    """Whether no equity can overflow: none gains more in a bar than the move times the largest growth."""
-    if close.size < 2:
-        return True
-    with np.errstate(all="ignore"):
-        moves = np.abs(np.diff(close) / close[:-1])
-        growth = max(float(growth_table(close.size, regime.lambda_ / 1000)[-1]) for regime in planned.regimes)
-        heaviest = max(component.weight for component in planned.components)
-        return bool(np.log1p(moves * growth).sum() + np.log(max(heaviest, 1.0)) < _OVERFLOW)

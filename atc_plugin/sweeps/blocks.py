@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -15,29 +13,27 @@ import numpy as np
 from numpy import int64
 from numpy.typing import NDArray
 
-from ..cache.store import MISSING, Store, default_directory
+from ..cache.settings import store_of
+from ..cache.store import MISSING, Missing, Store
+from ..keys import column_key, column_name
 from ..law import VERSION
 from ..law.growth import growth_probe
-from ..law.metrics import ACCUMULATORS
-from ..prices import Prices, fingerprint
-from .accumulated import nothing, packed, unpacked, write_scores
+from ..prices import fingerprint
+from .accumulated import Judged, nothing, packed, unpacked, write_scores
 from .collecting import Best, Everything, Scores
-from .estimates import BLOCK
-from .judge import Judged
-from .planning import Plan
-from .question import Question
+from .prepared import Prepared
+from .progress import bar_of
 
 log = logging.getLogger("atc_plugin")
 
-_WORTH = 0.02
-"""Seconds of computing from which on a block is kept without being asked: reading it back takes some milliseconds."""
-
-_MOST = 2 * 2**30
-"""Bytes of one sweep that are kept without being asked."""
+_KIND = "accumulators"
 
 _FORMAT = 1  # of what `packed` gives
 
-_WAITING = 4  # blocks that may wait to be written
+_CHEAP = 1e-3
+"""Seconds that a column is expected to take, below which nothing of it is kept without being asked."""
+
+_AT_ONCE = 8  # blocks that are asked for together
 
 
 class Blocks:
@@ -45,24 +41,25 @@ class Blocks:
 
     def __init__(
         self,
-        prices: Prices,
-        plan: Plan,
-        question: Question,
+        prepared: Prepared,
         sink: Everything | Best,
         cache: bool | str | os.PathLike[str] | Store,
-        progress: bool,
+        progress: bool | Callable[[int, int], object],
     ) -> None:
+        prices, plan, question = prepared.prices, prepared.plan, prepared.question
         self.prices, self.plan, self.question = prices, plan, question
-        self.store, self._takes_all = _store_of(cache)
+        self.store, self._takes_all = store_of(cache)
         self.reused = 0
         self.total = len(prices.counts) * len(plan.blocks)
         self._sink = sink
-        self._bar = _bar(len(prices.counts) * plan.size, progress)
-        self._writer = ThreadPoolExecutor(1)
-        self._writing: deque[Future[None]] = deque()
+        self._bar = bar_of(len(prices.counts) * plan.size, progress, "combinations")
+        cost = plan.estimate
+        self._is_cheap = cost is not None and cost.seconds < _CHEAP * max(cost.columns, 1)
         self._lock = threading.Lock()  # columns may be on threads of their own
         # Of every column the same blocks come, and of every block the same column.
-        self._combinations = lru_cache(maxsize=256)(plan.key)
+        self.ids = lru_cache(maxsize=_AT_ONCE)(plan.ids)  # for the key, then for judging
+        self._combinations = lru_cache(maxsize=256)(lambda first, last: plan.key(first, last, self.ids(first, last)))
+        self._key = lru_cache(maxsize=4 * _AT_ONCE)(self._key_of)  # to look for it, then to keep it
         self._fingerprint = lru_cache(maxsize=4)(self._fingerprint_of)
         self.own_windows = lru_cache(maxsize=4)(lambda column: question.own_windows(prices, column))
 
@@ -70,15 +67,15 @@ class Blocks:
         return self
 
     def __exit__(self, fault: Any, *rest: object) -> None:
-        self._writer.shutdown()
+        if self.store is not None and self._takes_all:
+            self.store.flush()
         self._bar.close()
         if self.reused:
             log.info("%d of %d blocks were there already", self.reused, self.total)
 
     def missing(self, column: int) -> Iterator[tuple[int, int]]:
         """The blocks of a column that have to be computed; those that are kept are passed on by the way."""
-        for first, last in self.plan.blocks:
-            kept = self._kept(column, first, last)
+        for (first, last), kept in self._looked_up(column):
             if kept is None:
                 if self.prices.counts[column]:
                     yield first, last
@@ -99,8 +96,8 @@ class Blocks:
         count = len(judged.whole)
         scores = self._scores(column, first, judged, jobs)
         best = self._sink.few(scores)
-        if self._is_kept(seconds):
-            self._keep(self._key(column, first, first + count, self.question.trades), judged, best)
+        if self.store is not None and self._may_keep(column):
+            self._keep(self._key(column, first, first + count, self.question.trades), judged, best, seconds)
         self._sink.add(column, first, scores if best is None else scores.of(best), best)
         with self._lock:
             self._bar.update(count)
@@ -112,48 +109,72 @@ class Blocks:
         write_scores(judged, bars, self.own_windows(column), self.question, jobs, scores, at)
         return scores
 
-    def _is_kept(self, seconds: float) -> bool:
-        if self.store is None or self._takes_all:
-            return self.store is not None
-        rows = self.question.top.keep if self.question.top else BLOCK
-        return seconds >= _WORTH and self.total * rows * self._bytes_a_row <= _MOST
-
-    @property
-    def _bytes_a_row(self) -> int:
-        return 8 * (1 + len(self.question.windows)) * len(ACCUMULATORS)
-
-    def _keep(self, key: str, judged: Judged, best: NDArray[int64] | None) -> None:
-        """Write behind the caller's back, but not far behind."""
-        with self._lock:
-            while len(self._writing) >= _WAITING:
-                self._writing.popleft().result()
-            self._writing.append(self._writer.submit(self._write, key, judged, best))
-
-    def _write(self, key: str, judged: Judged, best: NDArray[int64] | None) -> None:
+    def _keep(self, key: str, judged: Judged, best: NDArray[int64] | None, seconds: float) -> None:
+        """Have a block written behind the caller's back."""
         assert self.store is not None
-        try:
-            if best is None:
-                self.store.put(key, packed(judged, self.question.trades))
-                return
-            few = packed(Judged(judged.whole[best], judged.windows[best], 0), self.question.trades)
-            places = np.broadcast_to(best[:, None, None], (*few.shape[:2], 1))
-            self.store.put(key, np.concatenate([few, places], axis=2))
-        except Exception as fault:  # such as too little memory: what cannot be kept fails no sweep
-            log.warning("cache: a block cannot be kept: %r", fault)
+        trades = self.question.trades
 
-    def _kept(self, column: int, first: int, last: int) -> NDArray[Any] | None:
-        if self.store is None:
+        def make() -> NDArray[Any]:
+            if best is None:
+                return packed(judged, trades)
+            few = packed(Judged(judged.whole[best], judged.windows[best], 0), trades)
+            places = np.broadcast_to(best[:, None, None], (*few.shape[:2], 1))
+            return np.concatenate([few, places], axis=2)
+
+        nbytes = judged.whole.nbytes + judged.windows.nbytes
+        if best is not None:  # few: what waits to be written is not to hold all the others
+            few = make()
+            nbytes = few.nbytes
+        limit = self.store.size_limit
+        if self._takes_all or limit is None or self.total * nbytes <= limit / 2:  # one sweep is not to push out all
+            kept = make if best is None else lambda: few
+            self.store.put_later(key, kept, nbytes, _KIND, seconds=seconds, if_worth=not self._takes_all)
+
+    def _looked_up(self, column: int) -> Iterator[tuple[tuple[int, int], NDArray[Any] | None]]:
+        """Every block of a column with what is kept of it, some of them asked for together."""
+        blocks = self.plan.blocks
+        if self.store is not None and not self._may_keep(column):
+            for block in blocks:
+                self.store.statistics.miss(_KIND, "not worth storing")
+                yield block, None
+            return
+        for start in range(0, len(blocks), _AT_ONCE):
+            some = blocks[start : start + _AT_ONCE]
+            found: list[NDArray[Any] | Missing] = [MISSING] * len(some)
+            if self.store is not None:
+                requests = [self._keys(column, block) for block in some]
+                found = self.store.get_many(requests, _KIND)
+            for block, kept in zip(some, found, strict=True):
+                yield block, self._fitting(kept)
+
+    def _may_keep(self, column: int) -> bool:
+        """Whether a look may find something: what takes next to no time is kept only where it was warmed."""
+        if self._takes_all or not self._is_cheap:
+            return True
+        assert self.store is not None
+        return self.store.disk.warmed.had(column_name(column_key(*self.prices.own(column))))
+
+    def are_kept(self) -> bool:
+        """Whether the store has every block, as far as can be told without reading them."""
+        return self.store is not None and all(
+            any(self.store.is_kept(key) for key in self._keys(column, block))
+            for column in range(len(self.prices.counts))
+            for block in self.plan.blocks
+        )
+
+    def _keys(self, column: int, block: tuple[int, int]) -> list[str]:
+        """The keys that will do: what has more accumulators serves too."""
+        return [self._key(column, *block, trades) for trades in ((True,) if self.question.trades else (False, True))]
+
+    def _fitting(self, kept: NDArray[Any] | Missing) -> NDArray[Any] | None:
+        if isinstance(kept, Missing):
             return None
-        for trades in (True,) if self.question.trades else (False, True):  # what has more serves too
-            kept = self.store.get(self._key(column, first, last, trades))
-            if kept is MISSING:
-                continue
-            if kept.ndim == 3 and kept.shape[1] == 1 + len(self.question.windows):
-                return kept
-            log.warning("cache: a block of shape %s is not one of this sweep, and is computed again", kept.shape)
+        if kept.ndim == 3 and kept.shape[1] == 1 + len(self.question.windows):
+            return kept
+        log.warning("cache: a block of shape %s is not one of this sweep, and is computed again", kept.shape)
         return None
 
-    def _key(self, column: int, first: int, last: int, trades: bool) -> str:
+    def _key_of(self, column: int, first: int, last: int, trades: bool) -> str:
         windows = self.own_windows(column)
         ranges = None if windows is None else [edges.tolist() for edges in windows]
         words = {
@@ -180,20 +201,3 @@ class Blocks:
 def _offsets(kept: NDArray[Any]) -> NDArray[int64]:
     """The places in their block of the few that were kept of it."""
     return kept[:, 0, -1].astype(int64)
-
-
-def _store_of(cache: bool | str | os.PathLike[str] | Store) -> tuple[Store | None, bool]:
-    """The store, and whether it takes everything."""
-    if isinstance(cache, bool):
-        return (Store(default_directory()) if cache else None), False
-    if isinstance(cache, Store):
-        return cache, True
-    if isinstance(cache, (str, os.PathLike)):
-        return Store(cache), True
-    raise TypeError(f"cache must be True, False, a directory or a Store; got {cache!r}")
-
-
-def _bar(total: int, progress: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, unit=" combinations", unit_scale=True, disable=None if progress else True)

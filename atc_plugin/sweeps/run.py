@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from ..prices import read_prices
+from ..cache.settings import store_of
 from .backends import run_here, run_on_workers
 from .blocks import Blocks
 from .collecting import Best, Everything
 from .grid import ParamGrid
-from .planning import check_memory, plan
-from .question import question_of
+from .prepared import DEFAULT_METRICS, Prepared, prepare, prices_of
 from .resolving import resolve
 from .result import SweepResult
 
@@ -22,7 +20,6 @@ if TYPE_CHECKING:
     from ..cache.store import Store
     from .series import SweepSeries
 
-DEFAULT_METRICS = ("total_return", "sharpe_ratio", "max_drawdown", "total_trades")
 OUTPUTS = ("metrics", "average", "direction")
 
 
@@ -31,7 +28,8 @@ def sweep(
     close: Any, grid: ParamGrid, source: Any = ..., metrics: Iterable[str] | str = ..., *,
     output: Literal["metrics"] = ..., fees: float = ..., slippage: float = ..., direction: str = ..., freq: Any = ...,
     windows: Any = ..., top: Any = ..., backend: str | None = ..., n_jobs: int | None = ...,
-    cache: bool | str | os.PathLike[str] | Store = ..., progress: bool = ..., timeout: float | None = ...,
+    cache: bool | str | os.PathLike[str] | Store = ..., progress: bool | Callable[[int, int], object] = ...,
+    timeout: float | None = ...,
 ) -> SweepResult: ...  # fmt: skip
 @overload
 def sweep(
@@ -54,7 +52,7 @@ def sweep(
     backend: str | None = "auto",
     n_jobs: int | None = None,
     cache: bool | str | os.PathLike[str] | Store = True,
-    progress: bool = True,
+    progress: bool | Callable[[int, int], object] = True,
     timeout: float | None = None,
 ) -> SweepResult | SweepSeries:
     """Judge every combination of a grid on every column of prices, as `vectorbt.Portfolio.from_signals` would.
@@ -82,8 +80,10 @@ def sweep(
             backend that a `joblib.parallel_config` names, `ATC_BACKEND`, or else threads.
         n_jobs: threads or workers, -1 for all processors; `ATC_JOBS` by default.
         cache: where finished blocks of combinations are kept, so that a sweep that was stopped goes on where it was:
-            a directory or `Store` keeps all, True what takes longer to compute than to read, False nothing.
-        progress: a bar on a terminal or in a notebook.
+            a directory or `Store` keeps all, True what takes longer to compute than to read, False nothing. See
+            docs/cache.md.
+        progress: a bar on a terminal or in a notebook; or a function called with the combinations that are done and how
+            many there are, from any thread; what it raises ends the sweep.
         timeout: seconds without any result after which workers are given up; by default ample for the work.
 
     Returns:
@@ -104,46 +104,56 @@ def sweep(
     started = time.perf_counter()
     if output not in OUTPUTS:
         raise ValueError(f"output must be one of {', '.join(map(repr, OUTPUTS))}; got {output!r}")
-    if isinstance(source, str) or (isinstance(source, (list, tuple)) and any(isinstance(one, str) for one in source)):
-        raise TypeError(f"source takes prices; name metrics as metrics={source!r}")
-    prices = read_prices(close, source)
-    if timeout is not None and not (isinstance(timeout, (int, float)) and 0 < timeout < math.inf):
-        raise ValueError(f"timeout must be a number of seconds above 0; got {timeout!r}")
-    name, jobs = resolve(backend, n_jobs)
-    if output != "metrics":
-        from .series import SweepSeries
+    if output == "metrics":
+        prepared = prepare(
+            close,
+            grid,
+            source,
+            metrics,
+            fees=fees,
+            slippage=slippage,
+            direction=direction,
+            freq=freq,
+            windows=windows,
+            top=top,
+            backend=backend,
+            n_jobs=n_jobs,
+            timeout=timeout,
+        )
+        return judged(prepared, cache, progress, started)
+    from .series import SweepSeries
 
-        judging = {
-            "metrics": tuple(metrics) != DEFAULT_METRICS,
-            "fees": fees != 0,
-            "slippage": slippage != 0,
-            "direction": direction != "both",
-            "freq": freq is not None,
-            "windows": windows is not None,
-            "top": top is not None,
-            "timeout": timeout is not None,
-        }
-        if given := [argument for argument, meant in judging.items() if meant]:
-            raise ValueError(f"output={output!r} judges nothing: {', '.join(given)} would have no meaning")
-        if backend not in (None, "auto", "cpu"):
-            raise ValueError(f"output={output!r} is computed on threads of this process; got backend={backend!r}")
-        return SweepSeries(prices, grid, output, jobs)
-    question = question_of(
-        prices, metrics, direction=direction, fees=fees, slippage=slippage, freq=freq, windows=windows, top=top
-    )
-    columns, bars = len(prices.counts), int(prices.counts.max(initial=0))
-    planned = plan(
-        grid,
-        columns=columns,
-        bars=bars,
-        metrics=len(question.metrics),
-        windows=len(question.windows),
-        top=question.top.keep if question.top else None,
-        jobs=jobs,
-    )
-    check_memory(planned)
+    prices = prices_of(close, source)
+    _, jobs = resolve(backend, n_jobs)
+    judging = {
+        "metrics": tuple(metrics) != DEFAULT_METRICS,
+        "fees": fees != 0,
+        "slippage": slippage != 0,
+        "direction": direction != "both",
+        "freq": freq is not None,
+        "windows": windows is not None,
+        "top": top is not None,
+        "timeout": timeout is not None,
+    }
+    if given := [argument for argument, meant in judging.items() if meant]:
+        raise ValueError(f"output={output!r} judges nothing: {', '.join(given)} would have no meaning")
+    if backend not in (None, "auto", "cpu"):
+        raise ValueError(f"output={output!r} is computed on threads of this process; got backend={backend!r}")
+    store, _ = store_of(cache)
+    return SweepSeries(prices, grid, output, jobs, store)
+
+
+def judged(
+    prepared: Prepared,
+    cache: bool | str | os.PathLike[str] | Store,
+    progress: bool | Callable[[int, int], object],
+    started: float,
+) -> SweepResult:
+    """The result of a sweep that is ready to go, begun at `started` by `time.perf_counter`."""
+    grid, prices, question, planned, name, jobs, timeout = prepared
+    columns = len(prices.counts)
     sink = Best(question, columns) if question.top else Everything(question, columns, planned.size)
-    with Blocks(prices, planned, question, sink, cache, progress) as blocks:
+    with Blocks(prepared, sink, cache, progress) as blocks:
         if name in ("auto", "cpu"):
             run_here(blocks, jobs)
         else:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kept_components import components_for
 from ..law.turns import Components, series_of
 from ..prices import Prices
 from ..threads import share
-from .components import components_of
 from .grid import ParamGrid
 from .judge import level_table
 from .planning import check_memory, plan
@@ -21,6 +21,7 @@ from .planning import check_memory, plan
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ..cache.store import Store
     from ..params import AtcParams
 
 _BYTES = 2**28
@@ -47,10 +48,10 @@ class SweepSeries:
     ([(4, 2)], (1, 4, 2))
     """
 
-    def __init__(self, prices: Prices, grid: ParamGrid, output: str, jobs: int) -> None:
+    def __init__(self, prices: Prices, grid: ParamGrid, output: str, jobs: int, store: Store | None) -> None:
         columns, bars = prices.close.shape
         self.grid, self.prices, self.output = grid, prices, output
-        self._jobs = jobs
+        self._jobs, self._store = jobs, store
         self._plan = plan(grid, columns=columns, bars=bars, metrics=0, top=1)
         check_memory(self._plan)
 
@@ -71,7 +72,7 @@ class SweepSeries:
     def __iter__(self) -> Iterator[SeriesBlock]:
         columns, bars, size = self.shape
         for column in range(columns):
-            components = components_of(self._plan, *self.prices.own(column))
+            components = components_for(self._store, self._plan, *self.prices.own(column))
             for first in range(0, size, self._step()):
                 last = min(first + self._step(), size)
                 values = np.empty((last - first, bars))
@@ -96,7 +97,7 @@ class SweepSeries:
         column = 0 if symbol is None else labels.index(symbol)
         _, bars, size = self.shape
         values = np.empty((size, bars))
-        self._fill(column, components_of(self._plan, *self.prices.own(column)), 0, size, values)
+        self._fill(column, components_for(self._store, self._plan, *self.prices.own(column)), 0, size, values)
         return pd.DataFrame(values.T, index=self.prices.container.index, copy=False)
 
     def to_memmap(self, path: str | os.PathLike[str]) -> NDArray[np.float64]:
