@@ -26,7 +26,7 @@ lint: .venv/dev  ## style and types
 	$(RUN) -m mypy
 
 benchmark: .venv/test  ## the figures of docs/performance.md
-	for benchmark in single sweep stream vectorbt_native backtrader_native; do $(RUN) benchmarks/$$benchmark.py; done
+	for benchmark in single sweep stream cache vectorbt_native backtrader_native; do $(RUN) benchmarks/$$benchmark.py; done
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed; none was found on the PATH"; exit 1; }

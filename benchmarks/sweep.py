@@ -15,7 +15,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable
@@ -481,7 +480,7 @@ def backends(quick: bool) -> Measured:
     return Table("Backends", header, rows, notes), figures
 
 
-# ---------------------------------------------------------------- symbols, windows, cache
+# ---------------------------------------------------------------- symbols, windows
 def symbols(quick: bool) -> Measured:
     """One stock, five and twenty."""
     size = 1_000 if quick else 10_000
@@ -523,41 +522,6 @@ def windows(quick: bool) -> Measured:
     header = ("metrics", "windows", "ns a combination-bar", "median", "more than without")
     notes = f"{size:,} combinations x {BARS:,} bars of AAPL, one thread; windows are equal parts of the bars."
     return Table("Windows", header, rows, notes), figures
-
-
-def cached(quick: bool) -> Measured:
-    """Keeping blocks, and finding them."""
-    sizes = {10_000: 2} if quick else {10_000: 20, 100_000: 8, 1_000_000: 4}
-    close = stocks()
-    rows: list[tuple[str, ...]] = []
-    figures: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as parent:
-        for size, rounds in sizes.items():
-            grid = grid_of(size)
-            folders = [parent]
-
-            def first(grid: ParamGrid = grid, folders: list[str] = folders) -> None:
-                folders.append(tempfile.mkdtemp(dir=parent))
-                ours(close, grid, cache=folders[-1])
-
-            tasks: dict[str, Callable[[], object]] = {
-                "cache=False": lambda g=grid: ours(close, g),
-                "an empty folder": first,
-                "the same folder again": lambda g=grid, f=folders: ours(close, g, cache=f[-1]),
-            }
-            done = timed(rounds, tasks)
-            kept = sum(path.stat().st_size for path in Path(folders[-1]).rglob("*") if path.is_file())
-            again = ours(close, grid, cache=folders[-1])
-            assert again.reused[0] == again.reused[1] > 0, "the rerun computed something"
-            for name, taken in done.items():
-                times = taken.best / done["cache=False"].best
-                size_there = f"{kept / 1e6:.1f}" if name == "an empty folder" else ""
-                cells = (f"{taken.best * 1e3:,.1f}", f"{taken.median * 1e3:,.1f}", f"{times:.2f}", size_there)
-                rows.append((f"{size:,}", name, *cells))
-                figures[f"{size}, {name}"] = {"best_s": taken.best, "median_s": taken.median, "times": times}
-    header = ("combinations", "cache", "best, ms", "median", "of cache=False", "MB written")
-    notes = f"{BARS:,} bars of AAPL, four metrics, one thread, without the frame; in the folder for temporary files."
-    return Table("The cache", header, rows, notes), figures
 
 
 # ---------------------------------------------------------------- where the time goes
@@ -690,7 +654,6 @@ TABLES: dict[str, Callable[[bool], Measured]] = {
     "backends": backends,
     "symbols": symbols,
     "windows": windows,
-    "cache": cached,
     "stages": stages,
 }
 
