@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from numba.core.config import DISABLE_JIT
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
@@ -32,6 +33,7 @@ def test_sessions_print_what_they_say(page: Path) -> None:
     assert runner.summarize(verbose=False).failed == 0
 
 
+@pytest.mark.skipif(DISABLE_JIT, reason="the pages take all bars of real stocks, too many for kernels as Python")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_snippets_run_in_order(page: Path) -> None:

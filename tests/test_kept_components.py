@@ -148,3 +148,16 @@ def test_what_was_warmed_stays_so_as_it_grows(tmp_path: Path) -> None:
     assert is_warmed(store, close, close)
     assert not is_warmed(store, close, close + 1)
     assert not is_warmed(store, close[:259], close[:259])
+
+
+def test_what_overflows_is_not_put_together(tmp_path: Path) -> None:
+    swing = 250 * np.sin(np.arange(BARS) / 9)  # over 500 decades: equities become infinite, signals NaN
+    close = 10.0 ** (swing + np.random.default_rng(0).normal(0, 0.3, BARS))
+    store, configuration = Store(tmp_path), AtcParams()
+    find_or_make(store.of_others(), specs_of(configuration), close, close)
+    store.flush()
+    mark_as_warmed(store, close, close)
+    got, expected = (atc(close, cache=kept)._kept.all_of_it() for kept in (store, False))
+    assert np.isnan(expected.layers.signals).any()
+    for name, values in expected.layers._asdict().items():
+        assert_same_bits(getattr(got.layers, name), values, name)

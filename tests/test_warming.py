@@ -118,11 +118,12 @@ def test_yesterdays_warm_serves_today(is_long: bool, monkeypatch: pytest.MonkeyP
 
 def test_results_grow_by_their_new_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_results, "LONG", 50)  # otherwise a process that has the kernels computes them anew
-    warm(CLOSE["A"].iloc[:-3], GRID[:2])
-    for bars in (len(CLOSE) - 2, len(CLOSE)):
+    close = walks(300, columns=1)["A"]  # more than a tile: a pass is resumed between two
+    warm(close.iloc[:-3], GRID[:2])
+    for bars in (298, 300):
         cache.settings.forget()
         for combination in GRID[:2]:
-            got, expected = (atc(CLOSE["A"].iloc[:bars], params=combination, cache=kept) for kept in (True, False))
+            got, expected = (atc(close.iloc[:bars], params=combination, cache=kept) for kept in (True, False))
             pd.testing.assert_series_equal(got.average, expected.average, check_exact=True)
         assert [(row.level, row.hits) for row in cache.stats().rows if row.hits] == [("earlier", 2)]
         assert cache.stats().hit_rate == 1.0
