@@ -20,6 +20,20 @@ def bytes_in_words(number: float) -> str:
     return f"{number:,.1f} {unit}"
 
 
+def time_in_words(seconds: float) -> str:
+    """A duration with a unit that suits it.
+
+    >>> time_in_words(0.0012), time_in_words(75.04), time_in_words(7200), time_in_words(1e6)
+    ('0.001 s', '75.0 s', '2.0 hours', '11.6 days')
+    """
+    if seconds < 1:
+        return f"{seconds:.3f} s"
+    for unit, length, most in (("s", 1, 120), ("minutes", 60, 7200), ("hours", 3600, 172_800)):
+        if seconds < most:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds / 86_400:,.1f} days"
+
+
 def latency_in_words(seconds: float | None) -> str:
     """A short time with a unit that suits it; a dash for none.
 

@@ -429,3 +429,10 @@ def test_what_takes_next_to_no_time_is_looked_up_where_it_was_warmed() -> None:
     warm(CLOSE, GRID, metrics=METRICS, freq="1D")
     assert swept(True).reused == (BLOCKS, BLOCKS)
     assert swept(True, CLOSE + 1).reused == (0, BLOCKS)
+
+
+def test_blocks_of_another_law_are_said_to_be_such(tmp_path: Path) -> None:
+    swept(Store(tmp_path, version="0"))
+    store = Store(tmp_path)
+    assert swept(store).reused == (0, BLOCKS)
+    assert stats(cache=store).misses_by_reason == {"other law version": BLOCKS}

@@ -102,8 +102,10 @@ class Disk:
     def contains(self, key: str, ttl: float | None = None) -> bool:
         """Whether there is a file of this key that is not too old."""
         call_id = self._call_id(key)
-        if ttl is None or not self._backend.contains_item(call_id):
-            return self._backend.contains_item(call_id)
+        if not self._backend.contains_item(call_id):
+            return False
+        if ttl is None:
+            return True
         path = self._backend.path(call_id)
         try:
             return not is_expired(Entry("", path, os.stat(path).st_size, 0.0).note().created, ttl)  # noqa: PTH116

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import upkeep
 from .counted import CacheStats
-from .findings import USUAL, Finding, Thresholds, Watch, warn_if_off
+from .findings import USUAL, Finding, Watch, warn_if_off
+from .findings import Thresholds as Thresholds
 from .limits import Pruned
 from .reporting import report as _report
-from .settings import configure, store_of
+from .settings import configure as configure
+from .settings import store_of
 from .store import Store
 from .upkeep import Kept, Verified
 
@@ -20,21 +22,6 @@ if TYPE_CHECKING:
 
 Cache = bool | str | os.PathLike[str] | Store
 """What names a cache: True for the default, a directory, or a `Store`."""
-
-__all__ = [
-    "Thresholds",
-    "clear",
-    "configure",
-    "contains",
-    "entries",
-    "flush",
-    "prune",
-    "report",
-    "reset_stats",
-    "stats",
-    "verify",
-    "watch",
-]
 
 _seen = Watch()
 

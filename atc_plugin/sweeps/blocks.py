@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import threading
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 
 from ..cache.settings import store_of
 from ..cache.store import MISSING, Missing, Store
-from ..keys import column_key, column_name
-from ..law import VERSION
-from ..law.growth import growth_probe
-from ..prices import fingerprint
+from ..keys import column_key, column_name, platform_key
 from .accumulated import Judged, nothing, packed, unpacked, write_scores
 from .collecting import Best, Everything, Scores
 from .prepared import Prepared
@@ -57,11 +54,13 @@ class Blocks:
         self._is_cheap = cost is not None and cost.seconds < _CHEAP * max(cost.columns, 1)
         self._lock = threading.Lock()  # columns may be on threads of their own
         # Of every column the same blocks come, and of every block the same column.
-        self.ids = lru_cache(maxsize=_AT_ONCE)(plan.ids)  # for the key, then for judging
-        self._combinations = lru_cache(maxsize=256)(lambda first, last: plan.key(first, last, self.ids(first, last)))
-        self._key = lru_cache(maxsize=4 * _AT_ONCE)(self._key_of)  # to look for it, then to keep it
-        self._fingerprint = lru_cache(maxsize=4)(self._fingerprint_of)
-        self.own_windows = lru_cache(maxsize=4)(lambda column: question.own_windows(prices, column))
+        self.ids = functools.lru_cache(maxsize=_AT_ONCE)(plan.ids)  # for the key, then for judging
+        self._combinations = functools.lru_cache(maxsize=256)(
+            lambda first, last: plan.key(first, last, self.ids(first, last))
+        )
+        self._key = functools.lru_cache(maxsize=4 * _AT_ONCE)(self._key_of)  # to look for it, then to keep it
+        self._column = functools.lru_cache(maxsize=4)(lambda column: column_key(*prices.own(column)))
+        self.own_windows = functools.lru_cache(maxsize=4)(lambda column: question.own_windows(prices, column))
 
     def __enter__(self) -> Blocks:
         return self
@@ -113,22 +112,14 @@ class Blocks:
         """Have a block written behind the caller's back."""
         assert self.store is not None
         trades = self.question.trades
-
-        def make() -> NDArray[Any]:
-            if best is None:
-                return packed(judged, trades)
-            few = packed(Judged(judged.whole[best], judged.windows[best], 0), trades)
-            places = np.broadcast_to(best[:, None, None], (*few.shape[:2], 1))
-            return np.concatenate([few, places], axis=2)
-
-        nbytes = judged.whole.nbytes + judged.windows.nbytes
-        if best is not None:  # few: what waits to be written is not to hold all the others
-            few = make()
-            nbytes = few.nbytes
+        if best is None:
+            make, nbytes = functools.partial(packed, judged, trades), judged.whole.nbytes + judged.windows.nbytes
+        else:  # packed here: what waits to be written is not to hold all the others
+            few = _packed_few(judged, best, trades)
+            make, nbytes = functools.partial(np.asarray, few), few.nbytes
         limit = self.store.size_limit
         if self._takes_all or limit is None or self.total * nbytes <= limit / 2:  # one sweep is not to push out all
-            kept = make if best is None else lambda: few
-            self.store.put_later(key, kept, nbytes, _KIND, seconds=seconds, if_worth=not self._takes_all)
+            self.store.put_later(key, make, nbytes, _KIND, seconds=seconds, if_worth=not self._takes_all)
 
     def _looked_up(self, column: int) -> Iterator[tuple[tuple[int, int], NDArray[Any] | None]]:
         """Every block of a column with what is kept of it, some of them asked for together."""
@@ -152,7 +143,7 @@ class Blocks:
         if self._takes_all or not self._is_cheap:
             return True
         assert self.store is not None
-        return self.store.disk.warmed.had(column_name(column_key(*self.prices.own(column))))
+        return self.store.disk.warmed.had(column_name(self._column(column)))
 
     def are_kept(self) -> bool:
         """Whether the store has every block, as far as can be told without reading them."""
@@ -179,9 +170,8 @@ class Blocks:
         ranges = None if windows is None else [edges.tolist() for edges in windows]
         words = {
             "format": _FORMAT,
-            "law": VERSION,
-            "growth": growth_probe(),
-            "prices": self._fingerprint(column),
+            "platform": platform_key(),
+            "prices": self._column(column),
             "trades": trades,
             "direction": self.question.direction,
             "fees": self.question.fees,
@@ -192,10 +182,12 @@ class Blocks:
         }
         return "accumulators " + " ".join(f"{name}={value!r}" for name, value in words.items())
 
-    def _fingerprint_of(self, column: int) -> tuple[str, str]:
-        close, source = self.prices.own(column)
-        ours = fingerprint(close)
-        return ours, ours if self.prices.source is self.prices.close else fingerprint(source)
+
+def _packed_few(judged: Judged, best: NDArray[int64], trades: bool) -> NDArray[Any]:
+    """Some of a block's combinations, with their places in it behind their accumulators."""
+    few = packed(Judged(judged.whole[best], judged.windows[best], 0), trades)
+    places = np.broadcast_to(best[:, None, None], (*few.shape[:2], 1))
+    return np.concatenate([few, places], axis=2)
 
 
 def _offsets(kept: NDArray[Any]) -> NDArray[int64]:

@@ -148,17 +148,3 @@ def _field(path: Path, name: str) -> int | None:
         return next((int(row[1]) for row in rows if row and row[0] == name), None)
     except (OSError, ValueError, IndexError):
         return None
-
-
-def time_in_words(seconds: float) -> str:
-    """A duration with a unit that suits it.
-
-    >>> time_in_words(0.0012), time_in_words(75.04), time_in_words(7200), time_in_words(1e6)
-    ('0.001 s', '75.0 s', '2.0 hours', '11.6 days')
-    """
-    if seconds < 1:
-        return f"{seconds:.3f} s"
-    for unit, length, most in (("s", 1, 120), ("minutes", 60, 7200), ("hours", 3600, 172_800)):
-        if seconds < most:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds / 86_400:,.1f} days"

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ..engine import component
 from ..params import TYPES
-from ..words import bytes_in_words
+from ..words import bytes_in_words, time_in_words
 from .combinations import made
 from .component_ids import LEVELS, Ids, ProductIds, RowIds, identified
-from .estimates import BLOCK, Estimate, available_memory, estimated, time_in_words
+from .estimates import BLOCK, Estimate, available_memory, estimated
 from .grid import ParamGrid
 
 _CACHED = 8192  # combinations whose digests a processor's cache holds
