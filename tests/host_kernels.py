@@ -6,6 +6,7 @@ writes back what they gave; so what was compiled is watched, and numba is not.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -15,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,28 @@ class HostEngine:
 
     def brought(self, array: np.ndarray) -> np.ndarray:
         return array
+
+    def bringing(self, array: np.ndarray) -> Callable[[], np.ndarray]:
+        return lambda: array
+
+    def free_bytes(self) -> int:
+        return 2**30  # the same everywhere
+
+    def mark(self) -> None: ...
+
+    def wait_for(self, mark: None) -> None: ...
+
+    def new_stream(self) -> None: ...
+
+    def streaming(self, stream: None) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def synchronize(self, mark: None = None) -> None: ...
+
+    def release(self, stream: None = None) -> None: ...
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        return isinstance(error, MemoryError)
 
     def room(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         made = np.empty(shape, dtype)

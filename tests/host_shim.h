@@ -15,14 +15,19 @@ struct ShimIndex {
 static ShimIndex threadIdx, blockIdx, blockDim, gridDim;
 #define __global__
 #define __device__ static inline
+#define __noinline__
 using std::fabs;
 using std::floor;
+using std::rint;
+using std::sqrt;
 
 static inline double __longlong_as_double(long long bits) {
     double value;
     std::memcpy(&value, &bits, sizeof value);
     return value;
 }
+
+static inline int __ffs(int bits) { return __builtin_ffs(bits); }
 
 enum Order { FORWARD, REVERSED, SHUFFLED };
 

@@ -15,11 +15,13 @@ from atc_plugin.accel.averages import Averages, averages_on
 from atc_plugin.accel.engines import Columns, Engine, columns_on, tables_on
 from atc_plugin.accel.layers import Components, Equities, Verdicts, components_on, equities_on, verdicts_on
 from atc_plugin.accel.tables import PassTables, pass_tables
+from atc_plugin.engine import Regime
 from atc_plugin.law.components import Wanted
-from atc_plugin.params import TYPES
+from atc_plugin.law.turns import Components as SweepComponents
+from atc_plugin.params import HMA_AVERAGES, TYPES
 from atc_plugin.prices import Prices, read_prices
 from atc_plugin.sweeps.components import components_of, wanted_by
-from atc_plugin.sweeps.planning import Regime, plan
+from atc_plugin.sweeps.planning import plan
 
 LENGTHS = [f"{type_.lower()}_len" for type_ in TYPES]
 
@@ -126,7 +128,7 @@ def assert_stages_are_the_engines(engine: Engine, table: Prices, params: AtcPara
 def combinations(draw: st.DrawFn) -> AtcParams:
     params: dict[str, Any] = {name: draw(st.sampled_from([9, 10, 13, 28, 40, 500])) for name in LENGTHS}
     params["robustness"] = draw(st.sampled_from(["Narrow", "Medium", "Wide"]))
-    params["hma_mode"] = draw(st.sampled_from(["sma", "hull"]))
+    params["hma_mode"] = draw(st.sampled_from(list(HMA_AVERAGES)))
     for name in ("ema_w", "wma_w", "kama_w"):
         params[name] = draw(st.sampled_from([1.0, 0.1, 0.25, 2.5]))
     params["lambda_"] = draw(st.sampled_from([0.02, 0.02, 0.0, 5.0, 0.3, 2000.0]))
@@ -135,6 +137,16 @@ def combinations(draw: st.DrawFn) -> AtcParams:
     params["long_threshold"] = draw(st.sampled_from([0.1, 0.5, 1.0, 0.0]))
     params["short_threshold"] = draw(st.sampled_from([-0.1, 0.0, -1.0]))
     return AtcParams(**params)
+
+
+def largest_of(components: SweepComponents) -> np.ndarray:
+    """The largest weight of each component, 0 where there is none or not all are finite."""
+    return np.array(
+        [
+            weights[start:].max(initial=0.0) if sound else 0.0
+            for weights, start, sound in zip(components.weights, components.starts, components.sound, strict=True)
+        ]
+    )
 
 
 def assert_components_are_the_sweeps(engine: Engine, table: Prices, grid: list[AtcParams]) -> None:
@@ -152,6 +164,7 @@ def assert_components_are_the_sweeps(engine: Engine, table: Prices, grid: list[A
         assert_same_bits(signals[:, :count, column], expected.signals, f"signals of column {column}, {grid}")
         assert_same_bits(got.components.weights[:, :count, column], expected.weights, f"weights {column}, {grid}")
         assert_same_bits(got.components.sound[:, column] == 1, expected.sound, f"soundness of column {column}, {grid}")
+        assert_same_bits(got.components.largest[:, column], largest_of(expected), f"largest of {column}, {grid}")
     for combination, params in enumerate(grid):
         expected_verdict = cpu.verdict(table, params)
         for column, count in enumerate(table.counts):

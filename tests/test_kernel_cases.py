@@ -151,14 +151,17 @@ def test_no_floor_lifts_what_is_undefined() -> None:
         keeps=one(1.0, np.float64),
         weights=weights,
         sound=np.empty((1, 1), np.int8),
+        largest=np.empty((1, 1)),
     )
     assert_same_bits(weights[0, :, 0], np.array([1.0, 0.25, np.nan, np.nan]))
 
 
-@pytest.mark.parametrize(("count", "sound"), [(4, 0), (3, 0), (2, 1), (1, 1), (0, 1)])
-def test_soundness_is_of_a_columns_own_bars(count: int, sound: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "sound", "largest"), [(4, 0, 0.0), (3, 0, 0.0), (2, 1, 0.25), (1, 1, 0.0), (0, 1, 0.0)]
+)
+def test_soundness_and_the_largest_are_of_a_columns_own_bars(count: int, sound: int, largest: float) -> None:
     """The equity is infinite from the third bar on, and the cutout is the second."""
-    out, weights = np.empty((1, 1), np.int8), np.empty((1, 4, 1))
+    out, most, weights = np.empty((1, 1), np.int8), np.empty((1, 1)), np.empty((1, 4, 1))
     HostEngine().launch(
         "equities_of_signals",
         1,
@@ -177,9 +180,10 @@ def test_soundness_is_of_a_columns_own_bars(count: int, sound: int) -> None:
         keeps=one(1.0, np.float64),
         weights=weights,
         sound=out,
+        largest=most,
     )
     assert_same_bits(weights[0, :, 0], np.array([np.nan, 0.25, np.inf, np.inf]))
-    assert out.item() == sound
+    assert (out.item(), most.item()) == (sound, largest)
 
 
 def test_rows_beyond_two_to_the_31_are_found() -> None:
@@ -209,5 +213,6 @@ def test_rows_beyond_two_to_the_31_are_found() -> None:
         keeps=one(1.0, np.float64),
         weights=weights,
         sound=np.empty((2, 1), np.int8),
+        largest=np.empty((2, 1)),
     )
     assert weights[:, :, 0].tolist() == [[1.0, 1.5], [1.0, 1.0]]

@@ -24,16 +24,21 @@ from kernel_stages import (
     price_tables,
     run_stages,
 )
+from kernel_turns import run_turns
 from numba.core.config import DISABLE_JIT
 from price_strategies import REGIMES, atc_params
 from same_bits import assert_same_bits
 
 from atc_plugin import AtcParams, ParamGrid, engine
+from atc_plugin.accel.engines import Place, gathered_on
+from atc_plugin.accel.placing import are_sound_on, placed_on, places_of
+from atc_plugin.accel.single import Part
 from atc_plugin.accel.tables import pass_tables
+from atc_plugin.engine import Regime
 from atc_plugin.law.components import Wanted
 from atc_plugin.prices import Prices, read_prices
 from atc_plugin.sweeps.components import wanted_by
-from atc_plugin.sweeps.planning import Regime, plan
+from atc_plugin.sweeps.planning import plan
 
 pytestmark = pytest.mark.skipif(not has_compiler(), reason="there is no g++ to compile the kernels for the host")
 
@@ -146,8 +151,30 @@ def recorded(table: Prices, grid: list[AtcParams], keep_all: bool) -> list[tuple
     planned = plan(ParamGrid.points(grid))
     tables = pass_tables(wanted_by(planned), planned.regimes, table.close.shape[1], keep_all)
     recorder = Recorder()
+    close = np.asfortranarray(table.close)  # taken as it is: in a pickle, a view of what a launch fills is none
+    table = Prices(close, close, table.counts, table.valid, table.container)
     levels = [(params.long_threshold, params.short_threshold) for params in grid]
     run_stages(recorder, table, tables, planned.ids(0, planned.size)[:, :6], levels)
+    run_turns(recorder, table, planned)
+    return recorder.launches
+
+
+def ways_in_and_out(rng: np.random.Generator, bars: int, columns: int) -> list[tuple[str, int, dict[str, Any]]]:
+    """Columns out of a table, a look at them, and outputs of two parts put on their bars."""
+    recorder = Recorder()
+    widths = (columns, 2)
+    valid = rng.random((sum(widths), bars)) < 0.8
+    parts, first = [], 0
+    for width in widths:
+        average = rng.choice([-1.0, 1.0, np.nan], (bars, width))
+        parts.append(Part(first, average, rng.choice([-1, 0, 1], (bars, width)).astype(np.int8)))
+        gathered_on(recorder, rng.random((bars, sum(widths))), Place(first, sum(widths), 1), bars, width)
+        gathered_on(recorder, rng.random((width, bars)), Place(0, 1, bars), bars, width)
+        first += width
+    for places, late in ((places_of(valid), True), (places_of(None), False)):
+        for output in ("average", "direction", "entries", "exits"):
+            placed_on(recorder, output, parts, places, late)
+    are_sound_on(recorder, rng.random((bars, columns)), zeros=True)
     return recorder.launches
 
 
@@ -167,8 +194,10 @@ def test_no_kernel_leaves_its_arrays(tmp_path: Path) -> None:
             AtcParams(hma_mode="hull", hma_len=9, dema_len=9, cutout=bars // 2, robustness="Wide"),
             AtcParams(ema_len=70, dema_len=65, kama_len=200, lsma_len=130, wma_len=124, lambda_=5.0),
             AtcParams(**dict.fromkeys(LENGTHS, 7)),
+            AtcParams(**dict.fromkeys(LENGTHS, 7), strategy_mode=True, long_threshold=1.0, short_threshold=0.0),
         ]
         cases.append((recorded(read_prices(close), grid, keep_all=bars == 61), block, order))
+        cases.append((ways_in_and_out(rng, bars, columns), block, order))
     path = tmp_path / "launches.pickle"
     path.write_bytes(pickle.dumps(cases))
     done = replayed(path)

@@ -39,6 +39,7 @@ def test_nothing_is_fused_and_nothing_is_of_single_precision(generation: int) ->
     assert "fma.rn.f64" not in text
     assert ".f32" not in text
     assert "div.rn.f64" in text
+    assert "sqrt.rn.f64" in text
     assert not re.search(r"\b(div|sqrt|rcp)\.(approx|full)", text)
 
 

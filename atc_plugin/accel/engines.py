@@ -7,16 +7,22 @@ the engine keeps them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy import float64, int64
 from numpy.typing import NDArray
 
-from .tables import PassTables
-
 Array = Any
 """An array of the engine's: numpy's or cupy's."""
+
+Mark = Any
+"""A place in the order of a stream's work: an event of CUDA's, or nothing where the host does the work at once."""
+
+PLANNED = 0.8
+"""How much of the free memory is planned with: the pool rounds up, and may have it in pieces."""
+
+_Tables = TypeVar("_Tables", bound=tuple[Any, ...])
 
 
 class Engine(Protocol):
@@ -31,11 +37,23 @@ class Engine(Protocol):
     def brought(self, array: Array) -> NDArray[Any]:
         """The host's own of an array of the engine's, once what was launched before has written it."""
 
+    def bringing(self, array: Array) -> Callable[[], NDArray[Any]]:
+        """The same, begun without waiting: what it returns waits and gives the array."""
+
     def room(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """A new array, whatever it holds."""
 
     def launch(self, kernel: str, threads: int, **arguments: Any) -> None:
         """Run a kernel on at least so many threads, after what was launched before."""
+
+    def free_bytes(self) -> int:
+        """How many bytes new arrays may take at most, as far as the engine can tell."""
+
+    def mark(self) -> Mark:
+        """A mark behind all that the current stream was given so far."""
+
+    def wait_for(self, mark: Mark) -> None:
+        """Let what the current stream is given from now on wait for a mark, of whichever stream; the host goes on."""
 
 
 class Columns(NamedTuple):
@@ -61,18 +79,50 @@ def columns_on(
     In whatever order they lie in memory, `Prices.close.T` too: a device turns them around faster than the host.
     """
     bars, columns = close.shape
-    on_engine = engine.taken(close)
+    on_engine = _bars_first(engine, close)
     returns = engine.room((bars, columns), np.float64)
     engine.launch("returns_of", bars * columns, close=on_engine, bars=bars, columns=columns, returns=returns)
-    return Columns(on_engine, on_engine if source is None else engine.taken(source), engine.taken(counts), returns)
+    lead = on_engine if source is None else _bars_first(engine, source)
+    return Columns(on_engine, lead, engine.taken(counts), returns)
 
 
-def tables_on(engine: Engine, tables: PassTables) -> PassTables:
-    """The same tables with the engine's arrays."""
+class Place(NamedTuple):
+    """Where in a table a number lies: at `start + bar * bar_step + column * column_step`."""
+
+    start: int
+    bar_step: int
+    column_step: int
+
+
+def gathered_on(engine: Engine, table: Array, place: Place, bars: int, columns: int) -> Array:
+    """Some columns of the engine's table as (bars, columns), in memory of their own."""
+    gathered = engine.room((bars, columns), np.float64)
+    engine.launch(
+        "columns_of",
+        bars * columns,
+        values=table,
+        bars=bars,
+        columns=columns,
+        gathered=gathered,
+        **place._asdict(),
+    )
+    return gathered
+
+
+def _bars_first(engine: Engine, values: Array) -> Array:
+    """The engine's own of (bars, columns). CuPy could turn them too, had it CUDA's headers, which are 50 MB."""
+    if values.flags.c_contiguous or not values.T.flags.c_contiguous:
+        return engine.taken(values)
+    bars, columns = values.shape
+    return gathered_on(engine, engine.taken(values.T), Place(0, 1, bars), bars, columns)
+
+
+def tables_on(engine: Engine, tables: _Tables) -> _Tables:
+    """The same tables, a NamedTuple, with the engine's arrays."""
     arrays: list[NDArray[Any]] = []
     _each_array(tables, arrays.append)
     on_engine = iter(engine.taken_together(arrays))
-    moved: PassTables = _each_array(tables, lambda _: next(on_engine))
+    moved: _Tables = _each_array(tables, lambda _: next(on_engine))
     return moved
 
 

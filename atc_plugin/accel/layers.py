@@ -25,6 +25,7 @@ class Components(NamedTuple):
     series: Array  # the same as numbers, NaN where undefined; empty if not asked for
     weights: Array  # (components, bars, columns)
     sound: Array  # (components, columns) int8: whether the weights are finite on all of the column's bars
+    largest: Array  # (components, columns): the largest weight on them, 0 where not sound or where there is none
 
 
 class Verdicts(NamedTuple):
@@ -78,6 +79,7 @@ def components_on(
         engine.room((signals if with_series else 0, bars, columns), np.float64),
         engine.room((count, bars, columns), np.float64),
         engine.room((count, columns), np.int8),
+        engine.room((count, columns), np.float64),
     )
     engine.launch(
         "layer_one",
@@ -105,20 +107,17 @@ def components_on(
         count=count,
         weights=out.weights,
         sound=out.sound,
+        largest=out.largest,
         **_regimes(tables),
     )
     return out
 
 
-def verdicts_on(
-    engine: Engine,
-    components: Components,
-    tables: RegimeTables,
-    ids: Array,
-    long_thresholds: Array,
-    short_thresholds: Array,
-) -> Verdicts:
-    """Average and direction of configurations, not delayed; the engine's `ids` (configurations, 6) say who votes."""
+def average_on(engine: Engine, components: Components, tables: RegimeTables, ids: Array) -> Array:
+    """The average of configurations (configurations, bars, columns), not delayed.
+
+    The engine's `ids` (configurations, 6) say who votes.
+    """
     _, bars, columns = components.weights.shape
     count = len(ids)
     average = engine.room((count, bars, columns), np.float64)
@@ -134,7 +133,13 @@ def verdicts_on(
         count=count,
         average=average,
     )
-    directions = engine.room((count, bars, columns), np.int8)
+    return average
+
+
+def direction_on(engine: Engine, average: Array, long_thresholds: Array, short_thresholds: Array) -> Array:
+    """The direction of averages, int8 of the same shape, by the thresholds of each configuration."""
+    count, bars, columns = average.shape
+    directions = engine.room(average.shape, np.int8)
     engine.launch(
         "direction",
         count * columns,
@@ -146,4 +151,17 @@ def verdicts_on(
         count=count,
         directions=directions,
     )
-    return Verdicts(average, directions)
+    return directions
+
+
+def verdicts_on(
+    engine: Engine,
+    components: Components,
+    tables: RegimeTables,
+    ids: Array,
+    long_thresholds: Array,
+    short_thresholds: Array,
+) -> Verdicts:
+    """Average and direction of configurations, not delayed; the engine's `ids` (configurations, 6) say who votes."""
+    average = average_on(engine, components, tables, ids)
+    return Verdicts(average, direction_on(engine, average, long_thresholds, short_thresholds))

@@ -19,15 +19,31 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-FILES = ("common.cu", "window_averages.cu", "recursive_averages.cu", "adaptive.cu")
+FILES = (
+    "common.cu",
+    "window_averages.cu",
+    "recursive_averages.cu",
+    "adaptive.cu",
+    "turns.cu",
+    "stretches.cu",
+    "judging.cu",
+    "windows.cu",
+    "placing.cu",
+)
 """The source is these, one after the other: what the first defines the others use."""
 
 OPTIONS = ("--fmad=false", "--std=c++17")
 """What NVRTC is told. Without the first it fuses multiplications with additions, and the bits are others."""
 
-_DTYPES: dict[str, np.dtype[Any]] = {"double": np.dtype(np.float64), "i64": np.dtype(np.int64), "i8": np.dtype(np.int8)}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "double": np.dtype(np.float64),
+    "i64": np.dtype(np.int64),
+    "i32": np.dtype(np.int32),
+    "u32": np.dtype(np.uint32),
+    "i8": np.dtype(np.int8),
+}
 _KERNEL = re.compile(r'^extern "C" __global__ void (\w+)\(\n(.*?)\n\) \{$', re.MULTILINE | re.DOTALL)
-_PARAMETER = re.compile(r"^ +(const )?(double|i64|i8)(\*)? (?:__restrict__ )?(\w+),?(?:  // (.+))?$")
+_PARAMETER = re.compile(r"^ +(const )?(double|i64|i32|u32|i8)(\*)? (?:__restrict__ )?(\w+),?(?:  // (.+))?$")
 
 
 class Parameter(NamedTuple):

@@ -13,12 +13,14 @@ import numpy as np
 from numpy import float64, int64
 from numpy.typing import NDArray
 
+from ..engine import component_type
 from ..law.growth import growth_table
+from ..params import TYPES
 
 if TYPE_CHECKING:
+    from ..engine import Regime
     from ..law.components import Regimes, Wanted
     from ..law.layout import Layout
-    from ..sweeps.planning import Regime
 
 
 class Places(NamedTuple):
@@ -127,15 +129,19 @@ class RegimeTables(NamedTuple):
     signal_rows: NDArray[int64]  # of each component in its order: its signal
     component_regimes: NDArray[int64]
     starts: NDArray[float64]  # of each component its starting weight
+    by_type: NDArray[int64]  # components by regime, and within one by type
+    type_starts: NDArray[int64]  # (regimes, 6): where those of each type begin among them
 
 
-def regime_tables(regimes: Regimes, growth: NDArray[float64]) -> RegimeTables:
-    """The tables of the regimes that `law.components.arrange` gave; `growth` (rates, bars)."""
+def regime_tables(regimes: Regimes, growth: NDArray[float64], types: NDArray[int64]) -> RegimeTables:
+    """The tables of the regimes that `law.components.arrange` gave; `growth` (rates, bars), each component's type."""
     numbers = np.arange(regimes.cutout.size, dtype=np.int64)
     of_signals = np.repeat(numbers, np.diff(regimes.signal_starts))
     of_components = np.repeat(numbers, np.diff(regimes.component_starts))
     in_order = np.argsort(regimes.row)  # the arrangement lists components by regime
     signal_rows = regimes.signal_of + regimes.signal_starts[of_components]
+    groups = of_components[in_order] * len(TYPES) + types
+    by_type = np.argsort(groups, kind="stable")
     return RegimeTables(
         growth=growth,
         growth_rows=regimes.growth,
@@ -147,6 +153,8 @@ def regime_tables(regimes: Regimes, growth: NDArray[float64]) -> RegimeTables:
         signal_rows=signal_rows[in_order],
         component_regimes=of_components[in_order],
         starts=regimes.start_weight[in_order],
+        by_type=by_type,
+        type_starts=np.searchsorted(groups[by_type], np.arange(numbers.size * len(TYPES))).reshape(-1, len(TYPES)),
     )
 
 
@@ -155,6 +163,22 @@ class PassTables(NamedTuple):
 
     averages: AverageTables
     regimes: RegimeTables
+
+
+def pass_bytes(tables: PassTables, bars: int, has_source: bool) -> int:
+    """What a pass over one column allocates, all stages together; memory that is freed on the way is not counted on."""
+    averages, regimes = tables
+    each_bar = (
+        8 * (3 + 2 * has_source)  # prices as they came and turned around, returns
+        + averages.members
+        + 8 * averages.kept_rows
+        + 8 * (averages.sma.size + averages.kama.size + 1)  # sums of windows, moves
+        + (8 + 1) * regimes.members.size
+        + len(regimes.voters)
+        + 8 * regimes.starts.size
+    )
+    slots = averages.dema.all_slots + averages.sma.all_slots + averages.kama.all_slots
+    return bars * each_bar + 8 * (slots + 2 * min(bars, averages.longest_ema))
 
 
 def pass_tables(wanted: Sequence[Wanted], regimes: Sequence[Regime], bars: int, keep_all: bool = False) -> PassTables:
@@ -180,4 +204,5 @@ def pass_tables(wanted: Sequence[Wanted], regimes: Sequence[Regime], bars: int, 
         [1 - regime.decay / 100 for regime in regimes],
     )
     growth = np.stack([growth_table(bars, rate / 1000) for rate in rates])
-    return PassTables(average_tables(layout, keep_all), regime_tables(arranged, growth))
+    types = np.array([TYPES.index(component_type(one.signal[0])) for one in wanted], np.int64)
+    return PassTables(average_tables(layout, keep_all), regime_tables(arranged, growth, types))

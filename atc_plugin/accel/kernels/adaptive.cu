@@ -84,8 +84,8 @@ extern "C" __global__ void layer_one(
     if (series) series[thread] = hundredths / 100.0;
 }
 
-// Equity of every component's signal, from its own starting weight; and whether it is finite on all of the column's
-// bars. Threads: (component, column).
+// Equity of every component's signal, from its own starting weight; whether it is finite on all of the column's bars,
+// and the largest on them, 0 where it is not or where there is none. Threads: (component, column).
 extern "C" __global__ void equities_of_signals(
     const i8* __restrict__ signals,  // ? bars columns
     const double* __restrict__ returns,  // bars columns
@@ -101,7 +101,8 @@ extern "C" __global__ void equities_of_signals(
     const i64* __restrict__ cutouts,  // ?
     const double* __restrict__ keeps,  // ?
     double* __restrict__ weights,  // count bars columns
-    i8* __restrict__ sound  // count columns
+    i8* __restrict__ sound,  // count columns
+    double* __restrict__ largest  // count columns
 ) {
     const i64 thread = thread_number();
     if (thread >= count * columns) return;
@@ -115,12 +116,16 @@ extern "C" __global__ void equities_of_signals(
     double* const weight = weights + j * size;
     double a = 0.0;
     double equity = not_a_number();
+    double most = 0.0;
     i8 finite = 1;
     for (i64 t = 0; t < bars; ++t) {
         const i64 at = t * columns + column;
         if (t == cutout) equity = at_least_floor(starts[j]);
         weight[at] = equity;
-        if (t >= cutout && t < counts[column] && !(equity - equity == 0.0)) finite = 0;
+        if (t >= cutout && t < counts[column]) {
+            if (!(equity - equity == 0.0)) finite = 0;
+            if (equity > most) most = equity;
+        }
         if (t >= cutout && t + 1 < bars) {
             const double move = returns[at] * rate[t + 1 - cutout];
             a = signal[at] > 0 ? move : signal[at] < 0 ? -move : a;
@@ -128,7 +133,11 @@ extern "C" __global__ void equities_of_signals(
         }
     }
     sound[thread] = finite;
+    largest[thread] = finite ? most : 0.0;
 }
+
+// +1 above 0.49, -1 below -0.49, otherwise 0; of 100 * signal.
+__device__ double vote_of(i8 signal) { return signal > 49 ? 1.0 : signal < -49 ? -1.0 : 0.0; }
 
 // (sum vote*E) / (sum E) of six components, vote the sign of a signal beyond +-0.49. Threads: (configuration, bar,
 // column).
@@ -153,8 +162,7 @@ extern "C" __global__ void average_of_votes(
         const i64 component = components[j * 6 + k];
         const i8 signal = signals[signal_rows[component] * size + i];
         const double equity = weights[component * size + i];
-        const double vote = signal > 49 ? 1.0 : signal < -49 ? -1.0 : 0.0;
-        num = num + vote * equity;  // not a choice of signs: 0 * NaN and 0 * inf are NaN
+        num = num + vote_of(signal) * equity;  // not a choice of signs: 0 * NaN and 0 * inf are NaN
         den = den + equity;
     }
     average[thread] = num / den;

@@ -19,6 +19,8 @@
 // allows an empty array, which arrives as a null pointer. `accel/signatures.py` reads them and checks what is passed.
 
 typedef long long i64;  // indices: rows * bars * columns passes 2**31 on any large card
+typedef int i32;
+typedef unsigned int u32;
 typedef signed char i8;
 
 #define BELOW ((i8)(-1))
@@ -31,6 +33,13 @@ typedef signed char i8;
 __device__ i64 thread_number() { return (i64)blockIdx.x * (i64)blockDim.x + (i64)threadIdx.x; }
 
 __device__ double not_a_number() { return __longlong_as_double(0x7ff8000000000000LL); }
+
+__device__ double infinity() { return __longlong_as_double(0x7ff0000000000000LL); }
+
+// Python's min and max, not fmin and fmax: the first of the two where they are equal or one is NaN.
+__device__ double smaller(double a, double b) { return b < a ? b : a; }
+
+__device__ double larger(double a, double b) { return b > a ? b : a; }
 
 // On which side of an average the close is: all that trend states, and so equities, need of it. A byte where the
 // average would be eight, which is most of the traffic between an average and what follows it.
