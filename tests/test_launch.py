@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,17 +14,18 @@ from host_kernels import HostEngine, has_compiler
 from price_strategies import REGIMES
 from same_bits import assert_same_bits
 
-from atc_plugin import AtcParams, engine
+from atc_plugin import AtcParams
+from atc_plugin import engine as atc_engine
 from atc_plugin.accel import available, launch, why_not
 from atc_plugin.accel.averages import averages_on
-from atc_plugin.accel.engines import columns_on, tables_on
-from atc_plugin.accel.launch import BLOCK, WALKING_BLOCK, WALKS, DeviceEngine
+from atc_plugin.accel.engines import Engine, columns_on, tables_on
+from atc_plugin.accel.launch import BLOCK, FOLDING_BLOCK, FOLDS, WALKING_BLOCK, WALKS, DeviceEngine
 from atc_plugin.accel.layers import components_on, equities_on, verdicts_on
 from atc_plugin.accel.signatures import OPTIONS, kernel_signatures, source
 from atc_plugin.accel.tables import pass_tables
+from atc_plugin.engine import Regime
 from atc_plugin.law.components import Wanted
 from atc_plugin.params import TYPES
-from atc_plugin.sweeps.planning import Regime
 
 
 @pytest.fixture(autouse=True)
@@ -72,27 +74,34 @@ def test_nothing_imports_cupy_before_it_is_asked_for() -> None:
 
 # ---------------------------------------------------------------- what it is asked
 def test_every_kernel_has_the_threads_that_it_says() -> None:
-    """A walk is what has no thread for each bar; its comment in the source ends with its axes."""
+    """A walk has no thread for each bar or combination; its comment in the source ends with its axes."""
     for name in kernel_signatures():
         comment = source().partition(f"void {name}(")[0].rpartition("\n\n")[2].replace("\n// ", " ")
         axes = comment.rpartition("Threads: ")[2].partition(".\n")[0].strip("(")
-        assert ("bar" in axes.replace(")", "").split(", ")) == (name not in WALKS), (name, axes)
-    assert set(kernel_signatures()) > WALKS
+        many = {"bar", "combination"} & set(axes.replace(")", "").split(", "))
+        assert bool(many) == (name not in WALKS), (name, axes)
+    assert set(kernel_signatures()) > WALKS | FOLDS
+    assert not WALKS & FOLDS
 
 
-def through(host: HostEngine | DeviceEngine) -> list[np.ndarray]:
-    """Everything that the stages give of some prices, launched by an engine."""
+def pass_on(engine: Engine, close: np.ndarray) -> list[Any]:
+    """Everything that the stages give of some prices, where the engine keeps it."""
+    bars, columns = close.shape
     params = AtcParams(hma_mode="hull", cutout=5, ema_len=5, robustness="Narrow")
-    wanted = [Wanted(engine.component(params, type_), 1.0, 0) for type_ in TYPES]
-    close = np.stack([REGIMES["ticks"](np.random.default_rng(seed), 80) for seed in range(3)], axis=1)
-    tables = tables_on(host, pass_tables(wanted, [Regime(0.02, 0.03, 5)], 80))
-    columns = columns_on(host, close, None, np.full(3, 80))
-    averages = averages_on(host, columns, tables.averages)
-    equities = equities_on(host, columns, averages, tables.regimes)
-    components = components_on(host, columns, equities, tables.regimes)
-    ids, long, short = host.taken_together([np.arange(6)[None], np.array([0.1]), np.array([-0.1])])
-    verdicts = verdicts_on(host, components, tables.regimes, ids, long, short)
+    wanted = [Wanted(atc_engine.component(params, type_), 1.0, 0) for type_ in TYPES]
+    tables = tables_on(engine, pass_tables(wanted, [Regime(0.02, 0.03, 5)], bars))
+    prices = columns_on(engine, close, None, np.full(columns, bars))
+    averages = averages_on(engine, prices, tables.averages)
+    equities = equities_on(engine, prices, averages, tables.regimes)
+    components = components_on(engine, prices, equities, tables.regimes)
+    ids, long, short = engine.taken_together([np.arange(6)[None], np.array([0.1]), np.array([-0.1])])
+    verdicts = verdicts_on(engine, components, tables.regimes, ids, long, short)
     return [averages.sides, *equities, components.signals, components.weights, components.sound, *verdicts]
+
+
+def through(engine: Engine) -> list[np.ndarray]:
+    close = np.stack([REGIMES["ticks"](np.random.default_rng(seed), 80) for seed in range(3)], axis=1)
+    return [engine.brought(array) for array in pass_on(engine, close)]
 
 
 @pytest.mark.skipif(not has_compiler(), reason="there is no g++ to compile the kernels for the host")
@@ -103,7 +112,7 @@ def test_a_pass_through_cupy_gives_the_hosts_bits(monkeypatch: pytest.MonkeyPatc
     through(DeviceEngine())
     assert cupy.built == [OPTIONS], "one module for the process"
     for name, grid, block, arguments, _ in cupy.asked:
-        assert block == ((WALKING_BLOCK if name in WALKS else BLOCK),)
+        assert block == (WALKING_BLOCK if name in WALKS else FOLDING_BLOCK if name in FOLDS else BLOCK,)
         assert len(grid) == 1
         assert len(arguments) == len(kernel_signatures()[name].parameters)
 
@@ -143,6 +152,7 @@ def test_small_arrays_go_together_and_come_out_alike(monkeypatch: pytest.MonkeyP
         np.empty((0, 4)),
         np.arange(6.0).reshape(2, 3).T,
     ]
-    for got, expected in zip(DeviceEngine().taken_together(arrays), arrays, strict=True):
+    device = DeviceEngine()
+    for got, expected in zip(device.taken_together(arrays), arrays, strict=True):
         assert got.flags.c_contiguous
-        assert_same_bits(got, expected)
+        assert_same_bits(device.brought(got), expected)
