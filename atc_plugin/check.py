@@ -18,6 +18,7 @@ from numpy import float64, int64
 from numpy.typing import NDArray
 
 from . import engine
+from .device_arrays import is_on_gpu, on_host
 from .params import TYPES, AtcParams, as_params
 from .prices import Prices, read_prices
 from .result import AtcResult
@@ -230,6 +231,8 @@ def lookahead(
     if indicator is not None and (params is not None or overrides):
         raise TypeError("params are those of ATC; an indicator of your own knows its parameters")
     computed = indicator or _of_atc(as_params(params, overrides))
+    if indicator is None and is_on_gpu(close):
+        close, _ = on_host(close)
     bars = len(close)
     if isinstance(prefixes, Iterable):
         lengths = sorted({int(length) for length in prefixes})

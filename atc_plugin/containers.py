@@ -1,4 +1,4 @@
-"""What prices come in, and the way back out: pandas, polars, numpy arrays and lists as float64 rows, one a column.
+"""What prices come in, and the way back out: pandas, polars, arrays and lists as float64 rows, one a column.
 
 pandas and polars are considered only if the user has imported them; neither is imported for a caller without them.
 """
@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from .device_arrays import is_on_gpu, on_device, on_host
+
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
 
 ALLOWED = (
     "a pandas Series or DataFrame, a polars Series or DataFrame, a 1-D or 2-D numpy array (bars x columns), "
-    "a list of numbers or a list of lists (bars x columns)"
+    "a list of numbers or a list of lists (bars x columns), or an array on a GPU"
 )
 NUMERIC = "iuf"  # numpy's kinds of dtype that are prices as they stand: signed and unsigned integers, floats
 
@@ -29,12 +31,13 @@ NUMERIC = "iuf"  # numpy's kinds of dtype that are prices as they stand: signed 
 class Container:
     """What a user's object was apart from its numbers: enough to name a bar and to write results back."""
 
-    kind: Literal["pandas", "polars", "array", "list"]
+    kind: Literal["pandas", "polars", "array", "list", "cupy"]
     shape: tuple[int, ...]  # (bars,) or (bars, columns)
     labels: tuple[Any, ...]  # names of the columns, positions where there are none
     index: pd.Index[Any] | None = None
     columns: pd.Index[Any] | None = None
     name: Any = None  # of a Series
+    device: int = 0  # of CuPy's arrays
 
     def column(self, position: int) -> str:
         """A column as messages name it."""
@@ -65,6 +68,10 @@ def unwrap(prices: object, what: str) -> tuple[Container, NDArray[np.float64]]:
 
     Errors (TypeError for wrong types, ValueError for wrong values) name `what`, the column and the bar.
     """
+    if is_on_gpu(prices):
+        array, device = on_host(prices)
+        container = array_container(array, what, "cupy", device)
+        return container, _numbers(array, container, what)
     if isinstance(prices, np.ndarray):
         return _unwrap_array(prices, what, "array")
     if isinstance(prices, list):
@@ -77,13 +84,23 @@ def unwrap(prices: object, what: str) -> tuple[Container, NDArray[np.float64]]:
     raise TypeError(f"{what}: prices cannot be read from {kind.__module__}.{kind.__qualname__}; allowed: {ALLOWED}")
 
 
+def array_container(array: Any, what: str, kind: Literal["array", "list", "cupy"], device: int = 0) -> Container:
+    """The container of an array, of numpy's or CuPy's, whose shape and dtype are those of prices."""
+    if array.ndim not in (1, 2):
+        noun = "list" if kind == "list" else "array"
+        raise ValueError(f"{what}: this {noun} has {array.ndim} dimensions; allowed: 1 (bars) or 2 (bars x columns)")
+    shape = tuple(array.shape)
+    _require_bars(shape, what)
+    container = Container(kind, shape, (0,) if array.ndim == 1 else tuple(range(shape[1])), device=device)
+    if array.dtype.kind not in NUMERIC + "O":
+        raise _wrong_dtype(array.dtype, container, what, 0)
+    return container
+
+
 def _unwrap_array(
     array: NDArray[Any], what: str, kind: Literal["array", "list"]
 ) -> tuple[Container, NDArray[np.float64]]:
-    if array.ndim not in (1, 2):
-        raise ValueError(f"{what}: this {kind} has {array.ndim} dimensions; allowed: 1 (bars) or 2 (bars x columns)")
-    _require_bars(array.shape, what)
-    container = Container(kind, array.shape, (0,) if array.ndim == 1 else tuple(range(array.shape[1])))
+    container = array_container(array, what, kind)
     return container, _numbers(array, container, what)
 
 
@@ -240,6 +257,8 @@ _WRITERS: dict[tuple[str, int], Callable[[Container, NDArray[Any]], Any]] = {
     ("array", 2): lambda _, values: values.T,
     ("list", 1): lambda _, values: values[0].tolist(),
     ("list", 2): lambda _, values: values.T.tolist(),
+    ("cupy", 1): lambda container, values: on_device(values[0], container.device),
+    ("cupy", 2): lambda container, values: on_device(values.T, container.device),
 }
 
 
@@ -277,6 +296,8 @@ _WIDE_WRITERS: dict[tuple[str, int], Callable[[Container, NDArray[Any], tuple[An
     ("array", 2): lambda _, values, names: values.transpose(2, 0, 1),
     ("list", 1): lambda _, values, names: values[0].T.tolist(),
     ("list", 2): lambda _, values, names: values.transpose(2, 0, 1).tolist(),
+    ("cupy", 1): lambda container, values, names: on_device(values[0].T, container.device),
+    ("cupy", 2): lambda container, values, names: on_device(values.transpose(2, 0, 1), container.device),
 }
 
 _READERS: tuple[tuple[str, str, Callable[[Any, str], tuple[Container, NDArray[np.float64]]]], ...] = (

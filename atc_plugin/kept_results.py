@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,16 @@ _FORMAT = 1
 _V = TypeVar("_V", engine.Verdict, engine.Layers)
 
 
+class Found(NamedTuple):
+    """What the store has of average and direction, and what it would like to have."""
+
+    whole: engine.Verdict | None  # of all columns, delayed where that is asked
+    parts: dict[int, engine.Verdict]  # of single columns (1, own bars), never delayed
+    missing: list[int]  # columns that neither says anything of
+    keep: Callable[[engine.Verdict], None] | None  # takes those, never delayed, side by side as `some_columns` has them
+    takes_all: bool  # whether it wants them even if nobody else does
+
+
 class KeptResults:
     """Outputs of one configuration for all columns of prices, from the store where it has them.
 
@@ -62,6 +72,30 @@ class KeptResults:
             return self._in_memory(store)
         out = _Columns(self._prices, self._params, store, self._takes_all, False).outputs().verdict
         return engine.delayed(out) if self._params.strategy_mode else out
+
+    def look(self) -> Found:
+        """Average and direction as far as they are there, for whoever computes the rest elsewhere."""
+        store, every = self._store, list(range(len(self._prices.counts)))
+        if store is None:
+            return Found(None, {}, every, None, False)
+        if self._may_be_on_disk(store):
+            columns = _Columns(self._prices, self._params, store, self._takes_all, False)
+            parts, missing = columns.found()
+            verdicts = {column: said.verdict for column, said in parts.items()}
+            return Found(None, verdicts, missing, columns.keep_verdicts(missing), self._takes_all)
+        if self._prices.close.size < BRIEF:
+            return Found(None, {}, every, None, False)
+        key = self._frame_key()
+        held = self._held(store, key)
+        if held is not None:
+            return Found(held, {}, [], None, False)
+        store.statistics.miss(KIND, "not worth storing")
+
+        def keep(made: engine.Verdict) -> None:
+            out = engine.delayed(made) if self._params.strategy_mode else made
+            store.recent.put(key, engine.piece_of(out), KIND)
+
+        return Found(None, {}, every, keep, False)
 
     def all_of_it(self) -> engine.AllOfIt:
         """Average, direction, signals and weights; they may not be written to."""
@@ -95,19 +129,28 @@ class KeptResults:
 
         Every microsecond counts here: computing takes a hundred of them.
         """
-        started = time.perf_counter()
-        prices, params = self._prices, self._params
-        ends = "" if prices.valid is None else prices.counts.tobytes().hex()
-        columns = column_key(prices.close, prices.source)
-        key = f"{KIND} {_FORMAT} frame {columns} {prices.close.shape} {ends} {params.canonical()}"
-        held = store.recent.get(key)
+        key = self._frame_key()
+        held = self._held(store, key)
         if held is not None:
-            store.statistics.hit("recent", KIND, held.nbytes, time.perf_counter() - started)
-            return engine.in_piece(held, prices.close.shape)
-        out = engine.verdict(prices, params)
+            return held
+        out = engine.verdict(self._prices, self._params)
         store.statistics.miss(KIND, "not worth storing")
         store.recent.put(key, engine.piece_of(out), KIND)
         return _frozen(out)
+
+    def _held(self, store: Store, key: str) -> engine.Verdict | None:
+        started = time.perf_counter()
+        held = store.recent.get(key)
+        if held is None:
+            return None
+        store.statistics.hit("recent", KIND, held.nbytes, time.perf_counter() - started)
+        return engine.in_piece(held, self._prices.close.shape)
+
+    def _frame_key(self) -> str:
+        prices = self._prices
+        ends = "" if prices.valid is None else prices.counts.tobytes().hex()
+        columns = column_key(prices.close, prices.source)
+        return f"{KIND} {_FORMAT} frame {columns} {prices.close.shape} {ends} {self._params.canonical()}"
 
 
 def keep_results(prices: Prices, params: AtcParams, store: Store) -> tuple[int, int]:
@@ -131,6 +174,7 @@ class _Columns:
         self._prices, self._params, self._store = prices, params, store
         self._takes_all, self._with_layers = takes_all, with_layers
         self._columns = [column for column, count in enumerate(prices.counts) if count]
+        self._keys: dict[int, str] = {}  # of those, once they were looked for
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -145,23 +189,37 @@ class _Columns:
 
     def outputs(self, whole: bool = False) -> engine.Resumable:
         """What the law says of every column, without delay; with `whole` not put together of components."""
-        keys = {column: column_key(*self._prices.own(column)) for column in self._columns}
-        parts: dict[int, engine.Resumable] = {}
-        missing: list[int] = []
-        found = self._found(list(keys.values()), whole)
-        for column, said in zip(self._columns, found, strict=True):
-            if said is None:
-                missing.append(column)
-            else:
-                parts[column] = said
+        parts, missing = self.found(whole)
         if missing:
             made = engine.resumable(some_columns(self._prices, missing), self._params, None, self._with_layers)
-            for place, column in enumerate(missing):
-                parts[column] = one_column(made, place, int(self._prices.counts[column]))
-                self._keep(column, keys[column], parts[column], False)
+            parts |= self._keep_all(missing, made)
         if self._takes_all:
             self._store.flush()
         return side_by_side(parts, self._prices.close.shape, self._with_layers)
+
+    def found(self, whole: bool = False) -> tuple[dict[int, engine.Resumable], list[int]]:
+        """What can be had of columns without computing them from the start, and the columns of which nothing can."""
+        self._keys = {column: column_key(*self._prices.own(column)) for column in self._columns}
+        said = zip(self._columns, self._found(list(self._keys.values()), whole), strict=True)
+        parts = {column: one for column, one in said if one is not None}
+        return parts, [column for column in self._columns if column not in parts]
+
+    def keep_verdicts(self, missing: list[int]) -> Callable[[engine.Verdict], None]:
+        """What takes the columns that were missing, computed elsewhere; they can be found, and not be resumed."""
+
+        def keep(made: engine.Verdict) -> None:
+            self._keep_all(missing, engine.Resumable(made, None, np.empty((len(missing), 0))))
+            if self._takes_all:
+                self._store.flush()
+
+        return keep
+
+    def _keep_all(self, missing: list[int], made: engine.Resumable) -> dict[int, engine.Resumable]:
+        parts = {}
+        for place, column in enumerate(missing):
+            parts[column] = one_column(made, place, int(self._prices.counts[column]))
+            self._keep(column, self._keys[column], parts[column], False)
+        return parts
 
     def _found(self, keys: list[str], whole: bool) -> Iterator[engine.Resumable | None]:
         """What can be had of each column without computing it from the start."""

@@ -30,6 +30,12 @@ class Prices:
     container: Container
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Columns and bars."""
+        columns, bars = self.close.shape
+        return columns, bars
+
+    @property
     def labels(self) -> tuple[Hashable, ...]:
         """Names of the columns; positions where there are none."""
         return self.container.labels

@@ -116,6 +116,10 @@ class AtcResult:
         return self._kept.verdict().average
 
     @cached_property
+    def _direction(self) -> NDArray[int8]:
+        return self._kept.verdict().direction
+
+    @cached_property
     def _kept(self) -> KeptResults:
         return KeptResults(self._prices, self.params, False)
 
@@ -265,7 +269,7 @@ class AtcResult:
         return {"params": self.params, "_prices": self._prices, "_direction": self._direction, "_made": {}}
 
     def __repr__(self) -> str:
-        columns, bars = self._prices.close.shape
+        columns, bars = self._prices.shape
         ends = zip(self._direction, self._prices.counts, strict=True)
         last = np.array([row[count - 1] for row, count in ends if count])
         names = {1: "long", -1: "short", 0: "without direction"}

@@ -290,8 +290,11 @@ def test_engines(engine: str | None) -> None:
 
 
 def test_the_engine_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ATC_BACKEND", "gpu")
-    with pytest.raises(ValueError, match="'gpu' cannot compute"):
+    for others in ("gpu", "loky"):
+        monkeypatch.setenv("ATC_BACKEND", others)
+        ATC.run(FRAME)
+    monkeypatch.setenv("ATC_BACKEND", "rust")
+    with pytest.raises(ValueError, match="ATC_BACKEND 'rust' cannot compute"):
         ATC.run(FRAME)
 
 

@@ -30,3 +30,8 @@ def why_not() -> str:
     except Exception as error:  # the library is found on first use
         return f"CUDA's compiler NVRTC is missing ({type(error).__name__}: {error}): {_INSTALL}"
     return ""
+
+
+def is_device_fault(error: BaseException) -> bool:
+    """Whether an error is one of a device, its driver or its memory, which another engine would not have."""
+    return isinstance(error, MemoryError) or type(error).__module__.partition(".")[0] in ("cupy", "cupy_backends")

@@ -29,7 +29,7 @@ except ModuleNotFoundError as missing:
 from vectorbt.indicators.factory import run_pipeline
 from vectorbt.utils.config import Default
 
-from .. import engine as cpu
+from ..choosing import choose
 from ..names import suggestion
 from ..params import PARAMETERS, ROWS, AtcParams
 from ..prices import read_prices
@@ -73,7 +73,7 @@ def resolve_engine(engine: str | None) -> str:
     'cpu'
     """
     if engine in (None, "auto"):
-        cpu.check_backend(None)
+        choose(None)  # another engine of ATC_BACKEND is for others; one that there is not is an error here too
         return "cpu"
     if engine in ("cpu", "numba"):
         return "cpu"
