@@ -21,7 +21,7 @@ from atc_plugin.law.accumulators import judge
 from atc_plugin.law.metrics import ACCUMULATORS, METRICS, metrics_of
 from atc_plugin.law.modes import BOTH, LONG_ONLY, SHORT_ONLY
 from atc_plugin.prices import read_prices
-from atc_plugin.sweeps import blocks, estimates, planning, progress, workers
+from atc_plugin.sweeps import blocks, estimates, on_devices, planning, progress, workers
 from atc_plugin.sweeps.accumulated import Judged
 from atc_plugin.sweeps.judge import Judge
 
@@ -156,7 +156,7 @@ def assert_same_result(got: SweepResult, expected: SweepResult) -> None:
 # ---------------------------------------------------------------- what is done
 def small_blocks(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """Blocks of so many combinations."""
-    for module in (estimates, planning, workers):
+    for module in (estimates, on_devices, planning, workers):
         monkeypatch.setattr(module, "BLOCK", size)
 
 

@@ -222,7 +222,7 @@ def test_what_is_kept_is_one_block_and_the_components(monkeypatch: pytest.Monkey
         ({"fees": 0.1}, "fees would have no meaning"),
         ({"windows": 0, "top": 0}, "windows, top would have no meaning"),
         ({"metrics": ["exposure"]}, "metrics would have no meaning"),
-        ({"backend": "loky"}, "computed on threads"),
+        ({"backend": "loky"}, "computed by threads of this process or by GPUs"),
     ],
 )
 def test_what_only_judging_needs_is_refused(arguments: dict[str, Any], message: str) -> None:

@@ -31,13 +31,27 @@ def _column(blocks: Blocks, column: int, jobs: int) -> None:
         judge_blocks(blocks, column, missing, jobs)
 
 
+def run_on_devices(blocks: Blocks, jobs: int, insist: bool) -> None:
+    """All blocks on GPUs; where one fails, the rest on threads, unless we `insist`."""
+    if missing := _any(_lacking(blocks)):
+        from .on_devices import judge_on_devices
+
+        judge_on_devices(blocks, missing, jobs, insist)
+
+
 def run_on_workers(blocks: Blocks, grid: ParamGrid, backend: str, jobs: int, timeout: float | None) -> None:
     """All blocks on worker processes."""
-    columns = ((column, list(blocks.missing(column))) for column in range(len(blocks.prices.counts)))
-    if missing := _any((column, todo) for column, todo in columns if todo):
+    if missing := _any(_lacking(blocks)):
         from .workers import judge_columns
 
         judge_columns(blocks, missing, grid, backend, jobs, timeout)
+
+
+def _lacking(blocks: Blocks) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Columns that lack blocks, with these."""
+    for column in range(len(blocks.prices.counts)):
+        if todo := list(blocks.missing(column)):
+            yield column, todo
 
 
 def _any(items: Iterator[T]) -> Iterator[T] | None:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy import float64, int8
 from numpy.typing import NDArray
 
+from ..engine import Regime
 from ..law.components import Wanted, arrange, components_state_size, make_components
 from ..law.growth import growth_table
 from ..law.turns import Components
-from .planning import Plan, Regime
+from .planning import Plan
 
 
 class Resumable(NamedTuple):

@@ -25,7 +25,10 @@ def judge_blocks(blocks: Blocks, column: int, missing: Iterable[tuple[int, int]]
         blocks.done(column, first, judged, time.perf_counter() - started, jobs)
 
 
-def judge_of(blocks: Blocks, column: int, components: Components, combinations: int | None = None) -> Judge:
+def judge_of(
+    blocks: Blocks, column: int, components: Components, combinations: int | None = None, plainly: bool = False
+) -> Judge:
     """A judge of a column's combinations."""
     close, _ = blocks.prices.own(column)
-    return Judge(close, components, blocks.plan, blocks.question.trading, blocks.own_windows(column), combinations)
+    trading, windows = blocks.question.trading, blocks.own_windows(column)
+    return Judge(close, components, blocks.plan, trading, windows, combinations, plainly)

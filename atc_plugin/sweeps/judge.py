@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..engine import component_type
 from ..law.bits import WORD
 from ..law.judging import KEPT_OF_CROSSING, KEPT_OF_RUN, Batch, Column, judge_tile
+from ..law.marks import MARK, judge_marked
 from ..law.metrics import ACCUMULATORS
 from ..law.stretches import LINE, Table, costs_of, fill_held, fill_table
 from ..law.turns import TYPES, Components, Images, Levels, draw_images, scales_of
@@ -45,6 +46,7 @@ class Judge:
         trading: how to judge.
         windows: starts and stops of ranges of the column's bars, or None.
         combinations: how many will be judged, which decides how large a table is worth while.
+        plainly: judge them all the plain way.
     """
 
     def __init__(
@@ -55,13 +57,13 @@ class Judge:
         trading: Trading,
         windows: tuple[NDArray[int64], NDArray[int64]] | None = None,
         combinations: int | None = None,
+        plainly: bool = False,
     ) -> None:
         bars = close.size
         self.trading = trading
         self.windows = None if windows is None else windows_of(*windows, bars)
-        regular = trading.fees < _DEAREST and trading.slippage < _DEAREST and bool((close > 0).all())
-        count = plan.size if combinations is None else combinations
-        self.ages = next(ages for least, ages in _AGES if count >= least) if regular else 0
+        regular = not plainly and is_regular(close, trading)
+        self.ages = ages_for(plan.size if combinations is None else combinations) if regular else 0
         costs = costs_of(trading.mode, trading.fees, trading.slippage)  # type: ignore[no-untyped-call]
         images, levels = _draw(plan, components, regular)
         ends = np.array([bars - 1]) if self.windows is None else self.windows.ends
@@ -86,20 +88,24 @@ class Judge:
         )
         trades = np.empty(0) if self.trading.trades else None
         windows, parts = (0, 0) if self.windows is None else (len(self.windows.starts), len(self.windows.ends))
-        windows_out = np.empty((count, windows, accumulators))
-        kept_parts = np.empty((between, parts + 1, FIELDS))
+        marked = self.trading.marked and self.windows is not None
+        kept_parts = np.empty((between, parts, MARK) if marked else (between, parts + 1, FIELDS))
+        judge_part = judge_marked if marked else judge_tile
+        shape = (windows, accumulators, count) if marked else (count, windows, accumulators)
+        windows_out = np.zeros(shape) if marked else np.empty(shape)
         plainly: list[int] = []
         for first_bar, last_bar in self.tiles:
             table = self._table_of(first_bar, last_bar, jobs)
 
             def work(first: int, last: int, table: Table = table) -> None:
-                judged = judge_tile(  # type: ignore[no-untyped-call]
+                judged = judge_part(  # type: ignore[no-untyped-call]
                     self.column, table, batch, first, last, trades, self.windows, kept_parts, windows_out
                 )
                 plainly.append(judged)
 
             share(work, count, jobs, max(64, _GRAIN // (last_bar - first_bar)))
-        return Judged(batch.out, windows_out, sum(plainly))
+        of_windows = windows_out.transpose(2, 0, 1) if marked else windows_out
+        return Judged(batch.out, of_windows, sum(plainly))
 
     def _table_of(self, first_bar: int, last_bar: int, jobs: int) -> Table:
         """The table of a tile; that of the only one is kept."""
@@ -115,6 +121,16 @@ class Judge:
         share(lambda a, b: fill_table(column.close, column.costs, table, a, b), rows, jobs, 128)  # type: ignore[no-untyped-call]
         self._table = table
         return table
+
+
+def is_regular(close: NDArray[float64], trading: Trading) -> bool:
+    """Whether there is another way than the plain one."""
+    return trading.fees < _DEAREST and trading.slippage < _DEAREST and bool((close > 0).all())
+
+
+def ages_for(combinations: int) -> int:
+    """From how many bars on stretches are walked rather than looked up, where so many combinations are judged."""
+    return next(ages for least, ages in _AGES if combinations >= least)
 
 
 def _aligned(size: int, dtype: type = float64) -> NDArray[Any]:

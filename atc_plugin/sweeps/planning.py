@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import component
+from ..engine import Regime, component
 from ..params import TYPES
 from ..words import bytes_in_words, time_in_words
 from .combinations import made
@@ -20,14 +20,6 @@ from .estimates import BLOCK, Estimate, available_memory, estimated
 from .grid import ParamGrid
 
 _CACHED = 8192  # combinations whose digests a processor's cache holds
-
-
-class Regime(NamedTuple):
-    """What all equities of a combination grow and decay by, and when they start."""
-
-    lambda_: float
-    decay: float
-    cutout: int
 
 
 class Component(NamedTuple):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..cache.store import Store
     from ..params import AtcParams
+    from .series_on_devices import SeriesOnDevices
 
 _BYTES = 2**28
 """What a block of series may take, beside the components."""
@@ -40,7 +43,8 @@ class SweepSeries:
     """The series of every combination of a grid on every symbol, computed block by block when gone through.
 
     Going through it gives `SeriesBlock`s, symbol after symbol in grid order, each (bars, combinations) of at most some
-    hundred megabytes. A second time computes them again.
+    hundred megabytes. A second time computes them again. On GPUs what comes next is on its way meanwhile, so whoever
+    stops early closes the iterator, or lets go of it, to give the memory back.
 
     >>> from atc_plugin import ParamGrid, sweep
     >>> series = sweep([10.0, 11.0, 12.0, 11.0], ParamGrid(ema_len=[14, 28]), output="direction")
@@ -48,10 +52,12 @@ class SweepSeries:
     ([(4, 2)], (1, 4, 2))
     """
 
-    def __init__(self, prices: Prices, grid: ParamGrid, output: str, jobs: int, store: Store | None) -> None:
+    def __init__(
+        self, prices: Prices, grid: ParamGrid, output: str, jobs: int, store: Store | None, on_devices: bool = False
+    ) -> None:
         columns, bars = prices.close.shape
         self.grid, self.prices, self.output = grid, prices, output
-        self._jobs, self._store = jobs, store
+        self._jobs, self._store, self._on_devices = jobs, store, on_devices
         self._plan = plan(grid, columns=columns, bars=bars, metrics=0, top=1)
         check_memory(self._plan)
 
@@ -69,15 +75,30 @@ class SweepSeries:
         """How many blocks there are."""
         return self.shape[0] * -(-self._plan.size // self._step())
 
-    def __iter__(self) -> Iterator[SeriesBlock]:
-        columns, bars, size = self.shape
-        for column in range(columns):
+    def __iter__(self) -> Generator[SeriesBlock, None, None]:
+        with contextlib.closing(self._blocks(range(self.shape[0]), self._step())) as blocks:
+            for column, first, values in blocks:
+                yield SeriesBlock(self.prices.labels[column], first, values.T)
+
+    def _blocks(self, columns: Sequence[int], step: int) -> Generator[tuple[int, int, NDArray[np.float64]], None, None]:
+        """Column, first combination and values (combinations, bars) of blocks of `step` combinations, in order."""
+        if self._on_devices:
+            yield from self._devices.blocks(columns, step)
+            return
+        _, bars, size = self.shape
+        for column in columns:
             components = components_for(self._store, self._plan, *self.prices.own(column))
-            for first in range(0, size, self._step()):
-                last = min(first + self._step(), size)
+            for first in range(0, size, step):
+                last = min(first + step, size)
                 values = np.empty((last - first, bars))
                 self._fill(column, components, first, last, values)
-                yield SeriesBlock(self.prices.labels[column], first, values.T)
+                yield column, first, values
+
+    @cached_property
+    def _devices(self) -> SeriesOnDevices:
+        from .series_on_devices import SeriesOnDevices
+
+        return SeriesOnDevices(self.prices, self._plan, self.output == "direction", self._jobs)
 
     def frame(self, symbol: Any = None) -> pd.DataFrame:
         """All combinations of one symbol, bars x combinations, under the index of the prices.
@@ -95,9 +116,7 @@ class SweepSeries:
         if symbol is not None and symbol not in labels:
             raise ValueError(f"symbol must be one of {', '.join(map(str, labels))}; got {symbol!r}")
         column = 0 if symbol is None else labels.index(symbol)
-        _, bars, size = self.shape
-        values = np.empty((size, bars))
-        self._fill(column, components_for(self._store, self._plan, *self.prices.own(column)), 0, size, values)
+        ((_, _, values),) = self._blocks([column], self._plan.size)
         return pd.DataFrame(values.T, index=self.prices.container.index, copy=False)
 
     def to_memmap(self, path: str | os.PathLike[str]) -> NDArray[np.float64]:
@@ -112,9 +131,10 @@ class SweepSeries:
         partial = Path(f"{os.fspath(path)}.partial")
         mapped = open_memmap(partial, mode="w+", dtype=np.float64, shape=(columns, size, bars))
         try:
-            for place, block in enumerate(self):
-                column = place // (len(self) // columns)
-                mapped[column, block.first : block.first + block.values.shape[1]] = block.values.T
+            with contextlib.closing(iter(self)) as blocks:
+                for place, block in enumerate(blocks):
+                    column = place // (len(self) // columns)
+                    mapped[column, block.first : block.first + block.values.shape[1]] = block.values.T
             mapped.flush()
             partial.replace(path)
         finally:

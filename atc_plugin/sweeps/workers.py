@@ -7,13 +7,8 @@ import functools
 import itertools
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
-
-import numpy as np
-from numpy import float64
-from numpy.typing import NDArray
 
 from ..cache.store import Store
 from ..kept_components import components_for
@@ -24,6 +19,7 @@ from .executors import Task, halves, run_tasks
 from .grid import ParamGrid
 from .here import judge_of
 from .materials import judge_task, lay_out_column, lay_out_plan, remove_column
+from .open_blocks import OpenBlocks
 
 _FILES = 2 * 2**30
 """Bytes of components that are laid out for workers at a time."""
@@ -60,7 +56,7 @@ def judge_columns(
         for one in missing:
             laid_out: list[int] = []
             tasks: list[Task] = []
-            open_blocks: dict[tuple[int, int], _OpenBlock] = {}
+            open_blocks = OpenBlocks(BLOCK, plan.size)
             written = 0
             for column, todo in itertools.chain([one], missing):
                 components = components_for(blocks.store, plan, *prices.own(column))
@@ -69,7 +65,6 @@ def judge_columns(
                 written += lay_out_column(folder, prices, column, components, blocks.question)
                 laid_out.append(column)
                 for first, last in todo:
-                    open_blocks[column, first] = _OpenBlock(first, last)
                     cuts = [*range(first, last, size), last]
                     tasks += [Task(column, a, b) for a, b in itertools.pairwise(cuts)]
                 if written >= _FILES:
@@ -80,10 +75,8 @@ def judge_columns(
             )
             with contextlib.closing(results):
                 for task, part in results:
-                    key = (task.column, task.first // BLOCK * BLOCK)
-                    if open_blocks[key].add(task, part):
-                        block = open_blocks.pop(key)
-                        blocks.done(task.column, block.first, unpacked(block.whole()), block.seconds(), 1)
+                    for first, judged in open_blocks.add(task.column, task.first, unpacked(part)):
+                        blocks.done(task.column, first, judged, open_blocks.seconds(), 1)
             for column in laid_out:
                 remove_column(folder, column)
 
@@ -96,27 +89,3 @@ def shared_place(store: Store | None, backend: str) -> str | None:
         Path(store.directory).mkdir(parents=True, exist_ok=True)
     # A fault of the cache fails nothing.
     return store.directory if os.access(store.directory, os.W_OK | os.X_OK) and os.path.isdir(store.directory) else None  # noqa: PTH112
-
-
-class _OpenBlock:
-    """A block of which parts come in, in any order."""
-
-    def __init__(self, first: int, last: int) -> None:
-        self.first, self._last = first, last
-        self._left = last - first
-        self._parts: dict[int, NDArray[float64]] = {}
-        self._since = time.perf_counter()
-
-    def add(self, task: Task, part: NDArray[float64]) -> bool:
-        """Take a part; whether it was the last."""
-        self._parts[task.first] = part
-        self._left -= len(part)
-        return self._left == 0
-
-    def whole(self) -> NDArray[float64]:
-        """All parts in order."""
-        return np.concatenate([part for _, part in sorted(self._parts.items())])
-
-    def seconds(self) -> float:
-        """Since it was opened."""
-        return time.perf_counter() - self._since
