@@ -7,7 +7,6 @@ beyond is unspecified.
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -15,16 +14,16 @@ import numpy as np
 from numpy import float64, int8, int64
 from numpy.typing import NDArray
 
+from .crossovers import processors, tuned
 from .law.growth import growth_table
-from .params import TYPES, AtcParams
+from .params import HMA_AVERAGES, TYPES, AtcParams
+from .profiles import preferred_jobs
 from .threads import share
 
 if TYPE_CHECKING:
     from .law.layout import Component, Layout
     from .law.tiles import Outputs
     from .prices import Prices
-
-BACKENDS = ("auto", "cpu")
 
 _THREAD_BARS = 20_000
 """Bars worth a thread of their own: less is done before a pool has started."""
@@ -84,43 +83,24 @@ class Members(NamedTuple):
 
 
 _V = TypeVar("_V", Verdict, Layers)
-
-
-def check_backend(backend: str | None) -> None:
-    """Raise for an engine that is not here; None or "auto" leaves the choice to `ATC_BACKEND`, then to us.
-
-    An `ATC_BACKEND` of worker processes is for sweeps and leaves a single configuration where it is.
-    """
-    asked = backend
-    if backend in (None, "auto"):
-        asked = os.environ.get("ATC_BACKEND") or "auto"
-        asked = "auto" if asked in ("loky", "dask") else asked
-    if asked not in BACKENDS:
-        raise ValueError(
-            f"backend {asked!r} cannot compute a single configuration here; allowed are "
-            f"{' and '.join(repr(name) for name in BACKENDS)}, both of which use this process and its threads"
-        )
+_N = TypeVar("_N", bound=np.generic)
 
 
 def job_count() -> int:
-    """How many threads columns may run on: `ATC_JOBS`, or else as many as there are processors for us.
+    """How many threads columns may run on: those of a profile, `ATC_JOBS`, what `tune` found best, or all processors.
 
     `NUMBA_NUM_THREADS` counts too: joblib sets it in its workers to each one's share of the processors.
     """
-    asked = os.environ.get("ATC_JOBS") or os.environ.get("NUMBA_NUM_THREADS") or "-1"
+    asked = preferred_jobs(("ATC_JOBS", "NUMBA_NUM_THREADS"))
+    if asked is None:
+        return min(tuned().jobs or processors(), processors())
     try:
         jobs = int(asked)
     except ValueError:
         jobs = 0
     if jobs == 0 or jobs < -1:
         raise ValueError(f"ATC_JOBS must be a whole number >= 1, or -1 for all processors; got {asked!r}")
-    return jobs if jobs > 0 else _processors()
-
-
-def _processors() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return jobs if jobs > 0 else processors()
 
 
 def is_loaded() -> bool:
@@ -128,15 +108,23 @@ def is_loaded() -> bool:
     return "atc_plugin.law.tiles" in sys.modules
 
 
+class Regime(NamedTuple):
+    """What all equities of a combination grow and decay by, and when they start."""
+
+    lambda_: float
+    decay: float
+    cutout: int
+
+
 def component(params: AtcParams, type_: str) -> Component:
     """The average a type takes and its nine lengths."""
-    average = {"sma": "SMA", "hull": "HULL"}[params.hma_mode] if type_ == "HMA" else type_
+    average = HMA_AVERAGES[params.hma_mode].average if type_ == "HMA" else type_
     return average, params.lengths(type_)
 
 
 def component_type(average: str) -> str:
     """The type that takes an average."""
-    return "HMA" if average in ("SMA", "HULL") else average
+    return "HMA" if any(average == row.average for row in HMA_AVERAGES.values()) else average
 
 
 @functools.lru_cache(maxsize=1024)
@@ -267,14 +255,15 @@ def _room_for_layers(prices: Prices) -> Layers:
 
 def delayed(out: _V) -> _V:
     """One bar later; the weights stay where they are, and are shared."""
-    late = {}
-    for name, array in out._asdict().items():
-        late[name] = array
-        if name != "weights":
-            late[name] = np.empty_like(array)
-            late[name][..., 1:] = array[..., :-1]
-            late[name][..., 0] = 0 if name == "direction" else np.nan
-    return out._replace(**late)
+    return out._replace(**{name: array if name == "weights" else late(array) for name, array in out._asdict().items()})
+
+
+def late(array: NDArray[_N]) -> NDArray[_N]:
+    """An output one bar later; what comes in first is NaN, or 0 for a direction."""
+    later = np.empty_like(array)
+    later[..., 1:] = array[..., :-1]
+    later[..., 0] = np.nan if array.dtype.kind == "f" else 0
+    return later
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 
@@ -62,3 +63,19 @@ def date_in_words(at: float) -> str:
     """Seconds since the epoch as date and time."""
     # Not fromtimestamp, which fails before 1970 on Windows: a clock may be wrong.
     return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=at):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def table_lines(titles: Sequence[str], sides: str, rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of columns that are set to these sides, to the right where none is said.
+
+    >>> table_lines(("level", "hits"), "<", [("disk", "7"), ("recent", "12")])
+    ['level   hits', 'disk       7', 'recent    12']
+    """
+    lines = [titles, *([" ".join(cell.split()) for cell in row] for row in rows)]
+    columns = list(zip(*lines, strict=True))
+    sides = sides.ljust(len(columns), ">")
+    cells = [
+        [f"{cell:{side}{max(map(len, column))}}" for cell in column]
+        for side, column in zip(sides, columns, strict=True)
+    ]
+    return ["  ".join(line).rstrip() for line in zip(*cells, strict=True)]

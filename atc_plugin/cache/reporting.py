@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from ..words import bytes_in_words, date_in_words, latency_in_words, share_in_words
+from ..words import bytes_in_words, date_in_words, latency_in_words, share_in_words, table_lines
 from .counted import CacheStats, Row, hits_in_words, kept_in_words
 from .findings import USUAL, Thresholds, what_is_off
 
@@ -16,16 +14,16 @@ def report(stats: CacheStats, thresholds: Thresholds = USUAL) -> str:
     parts = [[head + kept, f"{hits_in_words(stats)} since {date_in_words(stats.counted['since'])}"]]
     if stats.rows:
         titles = ("level", "kind", "hits", "read", "p50", "p95", "p99", "puts", "written", "put p95", "evicted", "hot")
-        parts.append(_table(titles, "<<", [_cells(row) for row in stats.rows]))
+        parts.append(table_lines(titles, "<<", [_cells(row) for row in stats.rows]))
     if reasons := stats.misses_by_reason:
         shares = [(reason, f"{count:,}", share_in_words(count / stats.misses)) for reason, count in reasons.items()]
-        parts.append(_table(("misses", "requests", "share"), "<", shares))
+        parts.append(table_lines(("misses", "requests", "share"), "<", shares))
     if stats.declined:
         declined = [(row.kind, f"{row.items:,}", bytes_in_words(row.bytes)) for row in stats.declined]
-        parts.append(_table(("not worth storing", "items", "size"), "<", declined))
+        parts.append(table_lines(("not worth storing", "items", "size"), "<", declined))
     if stats.faults:
         faults = [(row.level, row.what, f"{row.times:,}", date_in_words(row.at), row.message) for row in stats.faults]
-        parts.append(_table(("faults", "in", "times", "last", "message"), "<<><<", faults))
+        parts.append(table_lines(("faults", "in", "times", "last", "message"), "<<><<", faults))
     if off := what_is_off(stats, thresholds):
         parts.append([f"advice: {off[0].advice}"])
     return "\n\n".join("\n".join(lines) for lines in parts)
@@ -36,15 +34,3 @@ def _cells(row: Row) -> list[str]:
     read, written = bytes_in_words(row.bytes_read), bytes_in_words(row.bytes_written)
     hits, puts, evictions, hot = (f"{count:,}" for count in (row.hits, row.puts, row.evictions, row.hot_evictions))
     return [row.level, row.kind, hits, read, *times, puts, written, latency_in_words(row.put_p95), evictions, hot]
-
-
-def _table(titles: Sequence[str], sides: str, rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of columns that are set to these sides, to the right where none is said."""
-    lines = [titles, *([" ".join(cell.split()) for cell in row] for row in rows)]
-    columns = list(zip(*lines, strict=True))
-    sides = sides.ljust(len(columns), ">")
-    cells = [
-        [f"{cell:{side}{max(map(len, column))}}" for cell in column]
-        for side, column in zip(sides, columns, strict=True)
-    ]
-    return ["  ".join(line).rstrip() for line in zip(*cells, strict=True)]

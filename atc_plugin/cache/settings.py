@@ -13,6 +13,7 @@ from numbers import Real
 from typing import Any
 
 from ..names import suggestion
+from ..profiles import profile_named_by
 from .behind import flush_all
 from .payload import require_codec
 from .recent import POLICIES
@@ -122,6 +123,8 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
 def from_environment(environment: Mapping[str, str]) -> Settings:
     """The settings that environment variables ask for; an error names the variable."""
     asked: dict[str, Any] = {"enabled": True}
+    if (profile := profile_named_by(environment)) is not None:
+        asked |= {"size_limit": profile.size_limit, "recent": profile.recent}
     for variable, name in _VARIABLES.items():
         text = environment.get(variable)
         if text is None or (text == "" and name in ("enabled", "directory")):

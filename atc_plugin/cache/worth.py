@@ -36,9 +36,13 @@ class Speed(NamedTuple):
         """Seconds for a file of this size."""
         return self.once + self.a_byte * nbytes
 
+    def break_even(self, nbytes: int) -> float:
+        """Seconds of computing from which a file of this size is worth it."""
+        return _MARGIN * self.cost(nbytes)
+
     def is_worth(self, nbytes: int, seconds: float) -> bool:
         """Whether to keep what took so long to compute."""
-        return seconds >= _MARGIN * self.cost(nbytes)
+        return seconds >= self.break_even(nbytes)
 
 
 class Worth:
@@ -83,14 +87,14 @@ class Worth:
         self._declined.clear()
 
 
-def speed_of(disk: Disk) -> Speed:
-    """How fast its directory is: measured once and noted there. Raises OSError where nothing can be written."""
+def speed_of(disk: Disk, anew: bool = False) -> Speed:
+    """How fast its directory is: measured once, or `anew`, and noted there.
+
+    Raises OSError where nothing can be written.
+    """
     note = Path(disk.directory, "speed.json")
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
-        told = json.loads(note.read_text())
-        speed = Speed(float(told["once"]), float(told["a_byte"]))
-        if 0 < speed.once < 3600 and 0 <= speed.a_byte < 1:
-            return speed
+    if not anew and (noted := _noted(note)) is not None:
+        return noted
     speed = _measured(disk)
     beside = Path(disk.directory, f".speed.{os.getpid()}-{threading.get_ident()}.tmp")
     with contextlib.suppress(OSError):  # it will be measured again
@@ -100,6 +104,16 @@ def speed_of(disk: Disk) -> Speed:
         finally:
             beside.unlink(missing_ok=True)
     return speed
+
+
+def _noted(note: Path) -> Speed | None:
+    """What was measured; None where it cannot be."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        told = json.loads(note.read_text())
+        speed = Speed(float(told["once"]), float(told["a_byte"]))
+        if 0 < speed.once < 3600 and 0 <= speed.a_byte < 1:
+            return speed
+    return None
 
 
 def _measured(disk: Disk) -> Speed:

@@ -11,6 +11,7 @@ from .grid import ParamGrid
 from .planning import Plan, check_memory, plan
 from .question import Question, question_of
 from .resolving import resolve
+from .settling import settled
 
 DEFAULT_METRICS = ("total_return", "sharpe_ratio", "max_drawdown", "total_trades")
 
@@ -23,6 +24,7 @@ class Prepared(NamedTuple):
     question: Question
     plan: Plan
     backend: str
+    insist: bool  # on that backend: it was asked for, and not what "auto" took
     jobs: int
     timeout: float | None
 
@@ -61,7 +63,8 @@ def prepare(
         jobs=jobs,
     )
     check_memory(planned)
-    return Prepared(grid, prices, question, planned, name, jobs, timeout)
+    taken = settled(name, jobs, planned.estimate)
+    return Prepared(grid, prices, question, planned, taken, taken == name, jobs, timeout)
 
 
 def prices_of(close: Any, source: Any) -> Prices:

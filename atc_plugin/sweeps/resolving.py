@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import operator
-import os
+from collections.abc import Callable
 from typing import Any
 
 import joblib
 from joblib.parallel import BACKENDS, get_active_backend
 
+from ..accel.devices import why_not
 from ..engine import job_count
+from ..profiles import preferred_backend
 
-ALLOWED = ("auto", "cpu", "loky", "dask")
+ALLOWED = ("auto", "cpu", "gpu", "loky", "dask")
 _OURS = {"threading": "cpu", "sequential": "cpu", "multiprocessing": "loky"}
 """What joblib's other backends are here; its multiprocessing cannot give results one by one."""
 
@@ -24,18 +28,19 @@ def resolve(backend: str | None = None, n_jobs: int | None = None) -> tuple[str,
     returned under its own name.
 
     Args:
-        backend: One of "auto", "cpu", "loky" and "dask"; None is "auto".
+        backend: One of "auto", "cpu", "gpu", "loky" and "dask"; None is "auto".
         n_jobs: Workers, counted as joblib counts them: -1 is all processors, -2 all but one. By default those of
             `parallel_config`, else `ATC_JOBS`, else all. Dask uses the whole cluster, whatever is asked.
 
     Raises:
         ValueError: Another backend or count, or Dask without a client.
         ImportError: Dask is not installed.
+        RuntimeError: No GPU can be used here.
     """
     name = backend or "auto"
     active, configured = active_backend()
     if name == "auto":
-        name = "auto" if active is not None else os.environ.get("ATC_BACKEND") or "auto"
+        name = "auto" if active is not None else preferred_backend()
     if name not in ALLOWED:
         whose = "backend" if name == backend else "ATC_BACKEND"
         raise ValueError(
@@ -44,6 +49,8 @@ def resolve(backend: str | None = None, n_jobs: int | None = None) -> tuple[str,
         )
     if name == "auto" and active is not None:
         name = name_of(active)
+    if name == "gpu" and (reason := why_not()):
+        raise RuntimeError(f'backend "gpu": no GPU can be used here: {reason}')
     if name == "dask":
         return name, max(sum(dask_client().ncores().values()), 1)
     asked = configured if n_jobs is None else n_jobs
@@ -67,6 +74,14 @@ def active_backend() -> tuple[Any, int | None]:
         return backend, jobs
     # Made for this call: nobody named one. Where threads are preferred joblib has put 1 in the place of the jobs.
     return (backend, None) if getattr(backend, "uses_threads", False) else (None, jobs)
+
+
+def configuration_here() -> Callable[[], Any]:
+    """What makes a context of the `parallel_config` around us in another thread, which joblib would not see there."""
+    backend, jobs = active_backend()
+    named = {"backend": backend, "n_jobs": jobs}
+    given = {name: value for name, value in named.items() if value is not None}
+    return functools.partial(joblib.parallel_config, **given) if given else contextlib.nullcontext
 
 
 def name_of(backend: Any) -> str:
