@@ -51,7 +51,7 @@ def test_how_orders_are_filled() -> None:
     modes = {"both": BOTH, "longonly": LONG_ONLY, "shortonly": SHORT_ONLY}
     for direction, mode in modes.items():
         trading = asked(direction=direction, fees=np.float32(0.5), slippage=0, metrics="win_rate").trading
-        assert trading == (mode, 0.5, 0.0, True)
+        assert trading == (mode, 0.5, 0.0, True, False)
         assert type(trading.fees) is type(trading.slippage) is float
     assert asked(fees=3).fees == 3.0  # vectorbt takes them too
 
@@ -245,7 +245,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"top": ("total_return", 0)}, ValueError, "top must be "),
     ({"top": ("total_return", 3, 4)}, ValueError, "top must be "),
     ({"output": "avrage"}, ValueError, "output must be one of 'metrics', 'average', 'direction'; got 'avrage'"),
-    ({"backend": "gpu"}, ValueError, "backend 'gpu' cannot compute sweeps here; allowed are 'auto', 'cpu', "),
+    ({"backend": "fpga"}, ValueError, "backend 'fpga' cannot compute sweeps here; allowed are 'auto', 'cpu', 'gpu', "),
     ({"n_jobs": 0}, ValueError, "n_jobs must be a whole number"),
     ({"n_jobs": 1.5}, ValueError, "n_jobs must be a whole number"),
     ({"cache": 3}, TypeError, "cache must be True, False, a directory or a Store; got 3"),
@@ -292,8 +292,8 @@ def test_refused_before_any_work(wrong: dict[str, Any], error: type[Exception], 
 def test_series_refuse_too(output: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(TypeError, match="takes a ParamGrid; got dict"):
         sweep(CLOSE, {}, output=output)
-    with pytest.raises(ValueError, match="backend 'gpu'"):
-        sweep(CLOSE, GRID, output=output, backend="gpu")
+    with pytest.raises(ValueError, match="got backend='loky'"):
+        sweep(CLOSE, GRID, output=output, backend="loky")
     monkeypatch.setattr(planning, "available_memory", lambda: 10_000)
     with pytest.raises(MemoryError, match=r"sweep needs about .* and 10.0 kB are available"):
         sweep(CLOSE, GRID, output=output)

@@ -17,7 +17,7 @@ from ..cache.settings import store_of
 from ..cache.store import MISSING, Missing, Store
 from ..keys import column_key, column_name, platform_key
 from .accumulated import Judged, nothing, packed, unpacked, write_scores
-from .collecting import Best, Everything, Scores
+from .collecting import Scores, Sink
 from .prepared import Prepared
 from .progress import bar_of
 
@@ -39,16 +39,17 @@ class Blocks:
     def __init__(
         self,
         prepared: Prepared,
-        sink: Everything | Best,
+        sink: Sink,
         cache: bool | str | os.PathLike[str] | Store,
         progress: bool | Callable[[int, int], object],
+        write: Callable[..., None] = write_scores,
     ) -> None:
         prices, plan, question = prepared.prices, prepared.plan, prepared.question
         self.prices, self.plan, self.question = prices, plan, question
         self.store, self._takes_all = store_of(cache)
         self.reused = 0
         self.total = len(prices.counts) * len(plan.blocks)
-        self._sink = sink
+        self._sink, self._write = sink, write  # as `write_scores` writes what the sink takes
         self._bar = bar_of(len(prices.counts) * plan.size, progress, "combinations")
         cost = plan.estimate
         self._is_cheap = cost is not None and cost.seconds < _CHEAP * max(cost.columns, 1)
@@ -84,7 +85,7 @@ class Blocks:
             if self.question.top:
                 self._sink.add(column, first, self._scores(column, first, unpacked(kept[..., :-1]), 1), _offsets(kept))
             else:
-                self._scores(column, first, unpacked(kept), 1)
+                self._sink.add(column, first, self._scores(column, first, unpacked(kept), 1), None)
             with self._lock:
                 self.reused += 1
                 self._bar.set_postfix_str(f"{self.reused} of {self.total} blocks were there")
@@ -105,7 +106,7 @@ class Blocks:
         """The metrics of combinations from `first` on, written where they belong if that is known."""
         scores, at = self._sink.room(column, first, len(judged.whole))
         bars = int(self.prices.counts[column])
-        write_scores(judged, bars, self.own_windows(column), self.question, jobs, scores, at)
+        self._write(judged, bars, self.own_windows(column), self.question, jobs, scores, at)
         return scores
 
     def _keep(self, key: str, judged: Judged, best: NDArray[int64] | None, seconds: float) -> None:
@@ -180,6 +181,8 @@ class Blocks:
             "top": self.question.top and (*self.question.top, self.question.bars_per_year),
             "combinations": self._combinations(first, last),
         }
+        if self.question.marked:  # other bits, and not all of them
+            words["marked"] = True
         return "accumulators " + " ".join(f"{name}={value!r}" for name, value in words.items())
 
 

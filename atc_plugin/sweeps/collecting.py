@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy import float64, int32, int64
@@ -22,6 +22,19 @@ class Scores(NamedTuple):
     def of(self, places: NDArray[int64]) -> Scores:
         """Those of some of the combinations."""
         return Scores(self.metrics[:, places], self.trades[places], self.windows[:, places])
+
+
+class Sink(Protocol):
+    """What takes the metrics of blocks, in any order and from any thread."""
+
+    def room(self, column: int, first: int, count: int) -> tuple[Scores, int]:
+        """Where the metrics of combinations from `first` on are to be written, and from which row on."""
+
+    def few(self, scores: Scores) -> NDArray[int64] | None:
+        """Those of a block that matter, in grid order; None for all."""
+
+    def add(self, column: int, first: int, scores: Scores, offsets: NDArray[int64] | None) -> None:
+        """Take combinations of a column, those so far behind `first`, or all from there on."""
 
 
 def room_for(question: Question, rows: int) -> Scores:

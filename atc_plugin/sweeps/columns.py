@@ -76,7 +76,7 @@ class ParameterColumns:
         if self._positions is None:
             return self._read(iter(self._grid))
         distinct, back = np.unique(self._positions, return_inverse=True)
-        listed = self._read(_at_positions(self._grid, distinct))
+        listed = self._read(at_positions(self._grid, distinct))
         return {name: values[back] for name, values in listed.items()}
 
     def _read(self, combinations: Iterator[AtcParams]) -> dict[str, NDArray[Any]]:
@@ -97,7 +97,8 @@ def _among(places: range | NDArray[int64], size: int, positions: NDArray[int64] 
     return places.start + places.step * ours
 
 
-def _at_positions(grid: ParamGrid, ascending: NDArray[int64]) -> Iterator[AtcParams]:
+def at_positions(grid: ParamGrid, ascending: NDArray[int64]) -> Iterator[AtcParams]:
+    """The combinations at some positions; grids that have to be gone through are gone through once."""
     if grid.combinations.exact:
         return map(grid.__getitem__, ascending.tolist())
     wanted = frozenset(ascending.tolist())

@@ -40,12 +40,13 @@ class Top(NamedTuple):
 
 
 class Trading(NamedTuple):
-    """How orders are filled, and whether the accumulators of single trades are wanted."""
+    """How orders are filled, and which accumulators are wanted."""
 
     mode: int  # BOTH, LONG_ONLY or SHORT_ONLY
     fees: float
     slippage: float
-    trades: bool
+    trades: bool  # those of single trades too
+    marked: bool = False  # of windows, what `law.marks` makes will do
 
 
 class Question(NamedTuple):
@@ -58,6 +59,7 @@ class Question(NamedTuple):
     freq: pd.Timedelta | None
     windows: tuple[tuple[int, int], ...]  # rows of the input
     top: Top | None
+    marked: bool = False  # windows are asked for nothing but what `law.marks` makes
 
     @property
     def trades(self) -> bool:
@@ -67,7 +69,7 @@ class Question(NamedTuple):
     @property
     def trading(self) -> Trading:
         """How a `Judge` is to judge."""
-        return Trading(MODES[self.direction], self.fees, self.slippage, self.trades)
+        return Trading(MODES[self.direction], self.fees, self.slippage, self.trades, self.marked)
 
     @property
     def bars_per_year(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import operator
 import os
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
     import pandas as pd
     import plotly.graph_objects as go
 
+    from ..cache.store import Store
     from ..result import AtcResult
+    from .overfitting import Overfitting
+
+_GUARDS = ("deflated_sharpe_ratio", "probability_of_overfitting", "stability")
+"""Those that `best` shows."""
 
 
 class SweepResult(SweepRecord):
@@ -76,6 +82,7 @@ class SweepResult(SweepRecord):
         per_symbol: bool = True,
         across: str | None = None,
         ascending: bool = False,
+        guards: bool = False,
     ) -> pd.DataFrame:
         """The rows with the largest values of a metric, best first; of equal ones the earlier row.
 
@@ -91,12 +98,20 @@ class SweepResult(SweepRecord):
                 a combination then, labelled by its position in the grid, its metrics taken over the symbols alike.
                 A combination that is skipped in one symbol is left out; a symbol in which all are takes no part.
             ascending: the smallest instead.
+            guards: with the deflated Sharpe ratio, the probability of overfitting and the stability of each row beside
+                it, as `guards` gives them.
 
         Raises:
-            ValueError: for an unknown metric, and for `across` after ``top=``, when few combinations are there for all.
+            ValueError: for an unknown metric, for guards of `across` or `ascending`, and for `across` after ``top=``,
+                when few combinations are there for all.
         """
-        _, values = self.metric_called(metric)
+        name, values = self.metric_called(metric)
         n = _how_many(n)
+        if guards:
+            if across is not None or ascending:
+                raise ValueError("guards are of the best of one symbol: leave out across and ascending")
+            best = self.best(name, n, min_trades=min_trades, per_symbol=per_symbol)
+            return best.join(self.guards(best, name)[list(_GUARDS)])
         if across is not None:
             return self._best_across(values, n, across, min_trades, ascending)
         ranked = -values if ascending else values
@@ -123,6 +138,59 @@ class SweepResult(SweepRecord):
                 for name, metric in self.metrics.items():
                     table[name] = REDUCTIONS[how](metric.reshape(shape)[part][:, places], axis=0)
         return table
+
+    # ------------------------------------------------------------ guards
+    def guards(
+        self,
+        rows: Any = None,
+        metric: str | None = None,
+        *,
+        blocks: int = 12,
+        backend: str | None = "auto",
+        n_jobs: int | None = None,
+        cache: bool | str | os.PathLike[str] | Store = True,
+        progress: bool | Callable[[int, int], object] = True,
+    ) -> pd.DataFrame:
+        """How much of the best may be luck of the search: a row for each of `rows`, under its number.
+
+        The grid is gone through once more on each symbol concerned, for the returns of every combination in blocks of
+        bars; asked again, it is remembered. docs/overfitting.md explains all columns.
+
+        Args:
+            rows: what `best` gave, or numbers of rows; by default ``best(metric)``.
+            metric: what `stability` is of; by default the first that was asked for. After ``top=`` it is of the Sharpe
+                ratio, which alone is known of all combinations.
+            blocks: how many; an even number from 2 to 20.
+            backend: as `sweep` takes it; and so `n_jobs`, `cache` and `progress`.
+            n_jobs: threads or workers.
+            cache: where what is gone through is kept.
+            progress: of going through the grid.
+
+        Raises:
+            IndexError: for a row that is not there.
+            ValueError: for an unknown metric, for other blocks, and for a result that was read without prices.
+            MemoryError: where 16 bytes a combination and block would not fit.
+        """
+        from .guards import guards_of_rows
+
+        name, _ = self.metric_called(metric)
+        rows = self.best(name) if rows is None else rows
+        if getattr(rows, "ndim", 1) == 2:
+            rows = rows.index.tolist()
+        several = isinstance(rows, (list, tuple, range, np.ndarray))
+        numbers = [self.rows.number(row) for row in (rows if several else [rows])]
+        return guards_of_rows(self, numbers, name, blocks, cache, backend, n_jobs, progress)
+
+    def overfitting(self, symbol: Any = None, *, blocks: int = 12, **options: Any) -> Overfitting:
+        """What choosing by the Sharpe ratio comes to in all splits of the bars of a symbol into halves.
+
+        Arguments and errors as those of `guards`; the symbol has to be named where there are several.
+        """
+        if symbol is None and len(self.symbols) > 1:
+            raise ValueError(f"symbol must be one of {', '.join(map(str, self.symbols))}")
+        from .guards import searched
+
+        return searched(self, 0 if symbol is None else self.rows.column(symbol), blocks, **options).overfitting
 
     def window_frame(self, metric: str | None = None) -> pd.DataFrame:
         """A metric in every window, rows x windows; columns are named "first bar..last bar".
@@ -177,10 +245,16 @@ class SweepResult(SweepRecord):
 
     def _prices_of(self, row: Any) -> Prices:
         """The prices of a row's symbol, as if they had come in alone."""
-        number = self.rows.number(row)
+        return self.prices_of_column(int(self.rows.symbol(np.array([self.rows.number(row)]))[0]))
+
+    def prices_of_column(self, column: int) -> Prices:
+        """The prices of one symbol, as if they had come in alone.
+
+        Raises:
+            ValueError: for a result that was read from a file without prices.
+        """
         if self.prices is None:
             raise ValueError("the file holds no prices: SweepResult.read_parquet(path, close=...)")
-        column = int(self.rows.symbol(np.array([number]))[0])
         container, label = self.prices.container, self.symbols[column]
         if len(container.shape) == 2:
             container = dataclasses.replace(

@@ -48,6 +48,10 @@ class Rows:
             return self._columns if rows is None else self._columns[rows]
         return np.repeat(np.arange(len(self.symbols)), self.each) if rows is None else rows // self.each
 
+    def position(self, row: int) -> int:
+        """The place in the grid of a row."""
+        return row % self.each if self._positions is None else int(self._positions[row])
+
     def parameter(self, name: str, rows: NDArray[int64] | None = None) -> NDArray[Any]:
         """A parameter of all rows or of some, as `ParameterColumns` has it."""
         if self._positions is not None:
@@ -94,7 +98,7 @@ class Rows:
     def params(self, number: int) -> AtcParams:
         """The combination of a row."""
         if self._grid.combinations.exact:
-            return self._grid[number % self.each if self._positions is None else int(self._positions[number])]
+            return self._grid[self.position(number)]
         columns = {name: self.parameter(name, np.array([number])) for name in self.names}  # all are listed once
         return AtcParams(**{name: readable(name, column)[0] for name, column in columns.items()})
 

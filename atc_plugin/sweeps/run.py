@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ..cache.settings import store_of
-from .backends import run_here, run_on_workers
+from .accumulated import write_scores
+from .backends import run_here, run_on_devices, run_on_workers
 from .blocks import Blocks
-from .collecting import Best, Everything
+from .collecting import Best, Everything, Sink
 from .grid import ParamGrid
 from .prepared import DEFAULT_METRICS, Prepared, prepare, prices_of
 from .resolving import resolve
@@ -34,7 +35,7 @@ def sweep(
 @overload
 def sweep(
     close: Any, grid: ParamGrid, source: Any = ..., *, output: Literal["average", "direction"],
-    n_jobs: int | None = ...,
+    backend: str | None = ..., n_jobs: int | None = ...,
 ) -> SweepSeries: ...  # fmt: skip
 def sweep(
     close: Any,
@@ -67,7 +68,8 @@ def sweep(
         metrics: of "total_return", "annualized_return", "sharpe_ratio", "sortino_ratio", "max_drawdown",
             "calmar_ratio", "total_trades", "win_rate", "profit_factor" and "exposure", as vectorbt defines them
             (docs/fills.md). Only what is asked for is computed.
-        output: "metrics"; or "average" or "direction" for the series of every combination.
+        output: "metrics"; or "average" or "direction" for the series of every combination, which are computed when they
+            are gone through: by threads, or by GPUs where `backend` or `ATC_BACKEND` says "gpu".
         fees: a share of each order.
         slippage: a share of the price.
         direction: "both" reverses at every turn, "longonly" and "shortonly" hold one side.
@@ -76,9 +78,10 @@ def sweep(
             of positions or labels. Portfolios run on over their ends; trades count where they were entered.
         top: keep only so many combinations of each symbol, the best by the first metric, or (metric, number): any size
             of grid in constant memory.
-        backend: "cpu" for threads of this process, "loky" for worker processes, "dask" for a cluster, "auto" for the
-            backend that a `joblib.parallel_config` names, `ATC_BACKEND`, or else threads.
-        n_jobs: threads or workers, -1 for all processors; `ATC_JOBS` by default.
+        backend: "cpu" for threads of this process, "gpu" for the graphics cards of this machine (docs/gpu.md), "loky"
+            for worker processes, "dask" for a cluster, "auto" for the backend that a `joblib.parallel_config` names,
+            `ATC_BACKEND`, what `tune` found faster, or else threads, and a GPU for long work where there is one.
+        n_jobs: threads or workers, -1 for all processors; `ATC_JOBS` by default, or what `tune` found best.
         cache: where finished blocks of combinations are kept, so that a sweep that was stopped goes on where it was:
             a directory or `Store` keeps all, True what takes longer to compute than to read, False nothing. See
             docs/cache.md.
@@ -92,6 +95,7 @@ def sweep(
     Raises:
         TypeError, ValueError: for bad prices, grids and arguments, before any work is done.
         MemoryError: where the results would not fit; the message says what to change.
+        RuntimeError: where a GPU is asked for that cannot be used; it says why.
         WorkerDied: where a combination kills its worker process every time.
         TimeoutError: where workers give no result in `timeout` seconds.
 
@@ -124,7 +128,7 @@ def sweep(
     from .series import SweepSeries
 
     prices = prices_of(close, source)
-    _, jobs = resolve(backend, n_jobs)
+    name, jobs = resolve(backend, n_jobs)
     judging = {
         "metrics": tuple(metrics) != DEFAULT_METRICS,
         "fees": fees != 0,
@@ -137,10 +141,14 @@ def sweep(
     }
     if given := [argument for argument, meant in judging.items() if meant]:
         raise ValueError(f"output={output!r} judges nothing: {', '.join(given)} would have no meaning")
-    if backend not in (None, "auto", "cpu"):
-        raise ValueError(f"output={output!r} is computed on threads of this process; got backend={backend!r}")
+    if backend not in (None, "auto", "cpu", "gpu"):
+        raise ValueError(
+            f"output={output!r} is computed by threads of this process or by GPUs of this machine, backend 'cpu' or "
+            f"'gpu'; got backend={backend!r}"
+        )
     store, _ = store_of(cache)
-    return SweepSeries(prices, grid, output, jobs, store)
+    # "auto" stays on threads: all that a device computes crosses the bus. Whether that pays has not been measured.
+    return SweepSeries(prices, grid, output, jobs, store, on_devices=name == "gpu")
 
 
 def judged(
@@ -150,14 +158,10 @@ def judged(
     started: float,
 ) -> SweepResult:
     """The result of a sweep that is ready to go, begun at `started` by `time.perf_counter`."""
-    grid, prices, question, planned, name, jobs, timeout = prepared
+    grid, prices, question, planned, *_ = prepared
     columns = len(prices.counts)
     sink = Best(question, columns) if question.top else Everything(question, columns, planned.size)
-    with Blocks(prepared, sink, cache, progress) as blocks:
-        if name in ("auto", "cpu"):
-            run_here(blocks, jobs)
-        else:
-            run_on_workers(blocks, grid, name, jobs, timeout)
+    reused = pass_over(prepared, sink, cache, progress)
     sink.finish()
     return SweepResult(
         grid=grid,
@@ -173,5 +177,23 @@ def judged(
         direction=question.direction,
         freq=question.freq,
         seconds=time.perf_counter() - started,
-        reused=(blocks.reused, blocks.total),
+        reused=reused,
     )
+
+
+def pass_over(
+    prepared: Prepared,
+    sink: Sink,
+    cache: bool | str | os.PathLike[str] | Store,
+    progress: bool | Callable[[int, int], object],
+    write: Callable[..., None] = write_scores,
+) -> tuple[int, int]:
+    """Judge all combinations once, their metrics into `sink`; how many of how many blocks were there already."""
+    with Blocks(prepared, sink, cache, progress, write) as blocks:
+        if prepared.backend == "gpu":
+            run_on_devices(blocks, prepared.jobs, prepared.insist)
+        elif prepared.backend in ("auto", "cpu"):
+            run_here(blocks, prepared.jobs)
+        else:
+            run_on_workers(blocks, prepared.grid, prepared.backend, prepared.jobs, prepared.timeout)
+    return blocks.reused, blocks.total
