@@ -123,14 +123,22 @@ def components_for(store: Store | None, plan: Plan, close: NDArray[float64], sou
     if store is None or not store.disk.warmed:
         return components_of(plan, close, source)
     specs = specs_of_plan(plan)
-    rows: list[Row] | None = None
     if close.size >= LONG and is_warmed(store, close, source):
-        rows = find_or_make(store, specs, close, source).rows
-    elif column_name(column := column_key(close, source)) in store.disk.warmed:
-        rows = find_components(store, column, specs)
+        rows: list[Row] | None = find_or_make(store, specs, close, source).rows
+    else:
+        rows = find_warmed(store, specs, close, source)
     if rows is None:
         return components_of(plan, close, source)
     return as_components(plan, np.stack([row.signals for row in rows]), np.stack([row.weights for row in rows]))
+
+
+def find_warmed(
+    store: Store, specs: Sequence[Spec], close: NDArray[float64], source: NDArray[float64]
+) -> list[Row] | None:
+    """Components of a column from the store, where that was warmed and has all of them; looks nowhere otherwise."""
+    if not store.disk.warmed or column_name(column := column_key(close, source)) not in store.disk.warmed:
+        return None
+    return find_components(store, column, specs)
 
 
 def specs_of_plan(plan: Plan) -> list[Spec]:
@@ -227,7 +235,6 @@ class _Blocks:
         """The record of a block, with the lengths that it has already."""
         from .law.components import Wanted
         from .sweeps.components import Resumable, resumable_components
-        from .sweeps.planning import Regime
 
         there = self._records[block]
         bases = sorted(self.wanted[block] | (set() if there is None else _bases(there)))
@@ -236,7 +243,7 @@ class _Blocks:
             bases = earlier["lengths"][0].tolist()
             before = Resumable(earlier["signals"][0], earlier["weights"][0], earlier["state"][0])
         wanted = [Wanted((spec.average, spec.lengths), spec.weight, 0) for spec in map(block.spec, bases)]
-        regimes = [Regime(block.lambda_, block.decay, block.cutout)]
+        regimes = [engine.Regime(block.lambda_, block.decay, block.cutout)]
         said = resumable_components(wanted, regimes, close, source, before)
         return as_record(
             weights=said.weights, lengths=np.array(bases, np.int64), state=said.state, signals=said.signals

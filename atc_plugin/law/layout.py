@@ -14,6 +14,9 @@ from .window_averages import WindowPlan
 AVERAGES = ("EMA", "SMA", "HULL", "WMA", "DEMA", "LSMA", "KAMA")
 """The averages of the law by name; which of them the type HMA is, SMA or HULL, is the caller's to say."""
 
+WINDOWS = ("WMA", "LSMA")
+"""Those made in rows that are filed under the bar where their window starts."""
+
 Component = tuple[str, tuple[int, ...]]
 """An average and the nine lengths whose trend states it votes with."""
 
@@ -46,11 +49,11 @@ def lay_out(components: tuple[Component, ...]) -> Layout:
             wanted[_made_as(average, length)].add(length)
     by = {name: sorted(lengths) for name, lengths in wanted.items()}
 
-    # Rows: WMAs (the Hull averages need theirs too), LSMAs, the averages of one bar, then two for each Hull average.
+    # Rows: windows (the Hull averages need WMAs too), the averages of one bar, then two for each Hull average.
     wma_lengths = sorted({*by["WMA"], *by["HULL"], *(length // 2 for length in by["HULL"])})
     rows: dict[tuple[str, int], int] = {}
-    for name, made in (("WMA", wma_lengths), ("LSMA", by["LSMA"]), ("BAR", by["BAR"]), ("DOUBLED", by["DOUBLED"])):
-        for length in made:
+    for name in (*WINDOWS, "BAR", "DOUBLED"):
+        for length in wma_lengths if name == "WMA" else by[name]:
             rows[name, length] = len(rows)
     hull_rows = []
     for i, length in enumerate(by["HULL"]):
@@ -68,7 +71,7 @@ def lay_out(components: tuple[Component, ...]) -> Layout:
         rows=len(rows) + len(hull_rows),
     )
 
-    in_rows = [(name, length) for name in ("WMA", "LSMA", "BAR", "DOUBLED", "HULL") for length in by[name]]
+    in_rows = [(name, length) for name in (*WINDOWS, "BAR", "DOUBLED", "HULL") for length in by[name]]
     in_lanes = [(name, length) for name in ("EMA", "DEMA", "SMA", "KAMA") for length in by[name]]
     lane = {member: i for i, member in enumerate((*in_rows, *in_lanes))}
     longest = max(length for _, lengths in components for length in lengths)
@@ -76,7 +79,7 @@ def lay_out(components: tuple[Component, ...]) -> Layout:
         history=longest // 8 * 8 + 8,
         windows=windows,
         member_rows=_integers([rows[member] for member in in_rows]),
-        member_lags=_integers([length - 1 if name in ("WMA", "LSMA") else 0 for name, length in in_rows]),
+        member_lags=_integers([length - 1 if name in WINDOWS else 0 for name, length in in_rows]),
         ema_lengths=_integers(by["EMA"]),
         dema_lengths=_integers(by["DEMA"]),
         sma_lengths=_integers(by["SMA"]),

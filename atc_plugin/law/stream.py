@@ -145,7 +145,7 @@ def one_bar(state, row, before, after, cold_before, cold_after, t, close, x, gro
     ema_and_dema(state, before, after, floats, work, x)
     if t < 2 * integers[at.LONGEST_SEED]:
         seed(state, row, after, integers, work, newest, t)
-    if integers[at.IS_HULL]:
+    if integers[at.HMA_AVERAGE] == at.HULL:
         hull(state, row + integers[at.HMA_RING], integers, floats, work, slot)
     else:
         sma(state, before, after, row + integers[at.HMA_RING], integers, floats, work, slot, newest, t)

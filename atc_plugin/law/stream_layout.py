@@ -20,6 +20,10 @@ from .adaptive import FLOOR
 NINE = 9
 """The lengths of a type, and the lanes they lie in."""
 
+HMA_AVERAGES = ("SMA", "HULL")
+"""What the type HMA may be; a configuration says which by its place here."""
+SMA, HULL = range(2)
+
 # ---------------------------------------------------------------- a row: its header
 BARS, PENDING, SIDE, HEADER = 0, 1, 2, 8
 """Bars so far; 1 where the last call brought a bar; which copy is the newest; size of the header."""
@@ -43,7 +47,7 @@ MEMBERS = 72
     FIRST_SEEDS,
     UNCROSSED,
     WIDTH,
-    IS_HULL,
+    HMA_AVERAGE,
     LONGEST_OUTER,
     CUTOUT,
     IS_DELAYED,
@@ -88,7 +92,7 @@ class StreamLayout(NamedTuple):
 @functools.lru_cache(maxsize=16)
 def lay_out_stream(
     lengths: tuple[tuple[int, ...], ...],
-    is_hull: bool,
+    hma_average: str,
     weights: tuple[float, ...],
     lam: float,
     keep: float,
@@ -114,7 +118,8 @@ def lay_out_stream(
     longest_of = [int(each.max()) for each in (ema, dema, hma, kama, outer)]
     integers[:15] = (
         *(kept, copy, x, hma_ring, kama_ring, first_seeds, uncrossed, width),
-        *(is_hull, longest_of[4], cutout, is_delayed, max(longest_of[:2]), longest_of[2], longest_of[3]),
+        *(HMA_AVERAGES.index(hma_average), longest_of[4], cutout, is_delayed),
+        *(max(longest_of[:2]), longest_of[2], longest_of[3]),
     )
     integers[OF_TYPES : OF_TYPES + 8] = np.minimum(np.arange(8), 5) * NINE
     for at, values in (

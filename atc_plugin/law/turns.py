@@ -173,6 +173,15 @@ def draw_images(components, scales, level, sign, images):
             image[t] = _NEVER
 
 
+def scale_of(total: float, level: float) -> float:
+    """The scale of images of equities of which six add up to `total` at most; 0 where none can be relied on.
+
+    None can where `total` is not finite.
+    """
+    scale = _RANGE / ((1.0 + abs(level)) * total) if total > 0.0 else np.inf
+    return scale if 1e-200 < scale < 1e200 else 0.0  # neither it nor its products overflow or underflow
+
+
 def scales_of(components: Components, groups: NDArray[int64], level: float) -> NDArray[float64]:
     """The scale of each component's image; 0 where no image can be relied on.
 
@@ -188,10 +197,9 @@ def scales_of(components: Components, groups: NDArray[int64], level: float) -> N
     )
     for regime in np.unique(groups[:, 0]):
         ours = groups[:, 0] == regime
-        with np.errstate(over="ignore", divide="ignore"):
+        with np.errstate(over="ignore"):
             total = sum(largest[ours & (groups[:, 1] == type_)].max(initial=0.0) for type_ in range(TYPES))
-            scale = _RANGE / ((1.0 + abs(level)) * total)
-        scales[ours] = scale if 1e-200 < scale < 1e200 else 0.0  # neither it nor its products overflow or underflow
+        scales[ours] = scale_of(float(total), level)
     return scales
 
 
