@@ -8,7 +8,7 @@ import math
 import numbers
 import operator
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from .names import suggestion
 
@@ -17,6 +17,17 @@ TYPES = ("EMA", "HMA", "WMA", "DEMA", "LSMA", "KAMA")
 
 OFFSETS = {"Narrow": (1, 2, 3, 4), "Medium": (1, 2, 4, 6), "Wide": (1, 3, 5, 7)}
 """How far the neighbours of a base length lie from it, for each robustness."""
+
+
+class HmaAverage(NamedTuple):
+    """One row of what "HMA" may be: the average as the law names it, and the shortest that there is."""
+
+    average: str
+    shortest: int
+
+
+HMA_AVERAGES = {"sma": HmaAverage("SMA", 1), "hull": HmaAverage("HULL", 2)}
+"""What each value of `hma_mode` has the type HMA compute."""
 
 LENGTH_NAMES = {type_: f"{type_.lower()}_len" for type_ in TYPES}
 
@@ -157,7 +168,7 @@ class AtcParams:
         "sma",
         "average",
         'what "HMA" is: the simple average that the published script computes there, or the Hull average',
-        choices=("sma", "hull"),
+        choices=tuple(HMA_AVERAGES),
     )
     strategy_mode: bool = _field(False, "on or off", "delay average, signals and direction by one bar")
 
@@ -168,10 +179,9 @@ class AtcParams:
                 object.__setattr__(self, name, row.check(value))
         reach = OFFSETS[self.robustness][-1]
         for type_, name in LENGTH_NAMES.items():
-            hull = type_ == "HMA" and self.hma_mode == "hull"
-            shortest = 2 if hull else 1
+            shortest = HMA_AVERAGES[self.hma_mode].shortest if type_ == "HMA" else 1
             if getattr(self, name) - reach < shortest:
-                mode = ", hma_mode='hull'" if hull else ""
+                mode = f", hma_mode={self.hma_mode!r}" if shortest > 1 else ""
                 raise ValueError(
                     f"{name} must be at least {shortest + reach} with robustness={self.robustness!r}{mode} "
                     f"(its shortest average is {reach} bars shorter); got {getattr(self, name)}"

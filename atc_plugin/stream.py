@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .law import VERSION
 from .law.stream import OUTPUTS, advance
 from .law.stream_layout import BARS, HEADER, LONGEST, PENDING, SIDE, StreamLayout, lay_out_stream
-from .params import LENGTH_NAMES, TYPES, AtcParams, as_params
+from .params import HMA_AVERAGES, LENGTH_NAMES, TYPES, AtcParams, as_params
 from .prices import read_prices
 
 
@@ -308,7 +308,7 @@ def _layout(params: AtcParams) -> StreamLayout:
             )
     return lay_out_stream(
         lengths=tuple(map(params.lengths, TYPES)),
-        is_hull=params.hma_mode == "hull",
+        hma_average=HMA_AVERAGES[params.hma_mode].average,
         weights=tuple(map(params.weight, TYPES)),
         lam=params.lambda_ / 1000,
         keep=1 - params.decay / 100,

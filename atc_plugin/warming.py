@@ -186,7 +186,7 @@ class _Warming:
         prices, jobs = self._prepared.prices, self._prepared.jobs
         columns = [column for column, count in enumerate(prices.counts) if count]
         found: list[tuple[int, int, int]] = [(0, 0, 0)]
-        if self._prepared.backend in ("auto", "cpu"):
+        if self._prepared.backend in ("auto", "cpu", "gpu"):
             share(lambda place, _: found.append(self._column(columns[place])), len(columns), jobs, 1)
         else:
             from .warming_workers import keep_on_workers

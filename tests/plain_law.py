@@ -17,7 +17,7 @@ OFFSETS = {"Narrow": (1, 2, 3, 4), "Medium": (1, 2, 4, 6), "Wide": (1, 3, 5, 7)}
 
 def moving_average(kind: str, x: np.ndarray, length: int, hma_mode: str) -> np.ndarray:
     """The moving average of one type."""
-    hma = sma if hma_mode == "sma" else hma_hull
+    hma = {"sma": sma, "hull": hma_hull}[hma_mode]
     return {"EMA": ema, "HMA": hma, "WMA": wma, "DEMA": dema, "LSMA": lsma, "KAMA": kama}[kind](x, length)
 
 

@@ -4,11 +4,14 @@ Hypothesis draws a regime, a seed and a number of bars; numpy makes the prices. 
 shrinks to fewer bars and to the first regime that still fails.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 from numpy.random import Generator
+
+from atc_plugin.params import HMA_AVERAGES
 
 TYPES = ("ema", "hma", "wma", "dema", "lsma", "kama")
 WIDEST_OFFSET = {"Narrow": 4, "Medium": 6, "Wide": 7}
@@ -130,13 +133,15 @@ def source_for(draw: st.DrawFn, close: np.ndarray, nan_gaps: bool = False) -> np
 
 
 @st.composite
-def atc_params(draw: st.DrawFn, max_len: int = 60, wild: bool = True) -> dict[str, Any]:
+def atc_params(
+    draw: st.DrawFn, max_len: int = 60, wild: bool = True, hma_modes: Sequence[str] = tuple(HMA_AVERAGES)
+) -> dict[str, Any]:
     """Legal parameters by name. With `wild`, rates and weights far outside of the published dialog too."""
     robustness = draw(st.sampled_from(["Medium", "Narrow", "Wide"]))
-    hma_mode = draw(st.sampled_from(["sma", "hull"]))
+    hma_mode = draw(st.sampled_from(hma_modes))
     params: dict[str, Any] = {"robustness": robustness, "hma_mode": hma_mode}
     for kind in TYPES:
-        least = 2 if kind == "hma" and hma_mode == "hull" else 1
+        least = HMA_AVERAGES[hma_mode].shortest if kind == "hma" else 1
         params[f"{kind}_len"] = draw(st.integers(WIDEST_OFFSET[robustness] + least, max_len))
         params[f"{kind}_w"] = draw(st.sampled_from([1.0, 0.1, 0.24, 0.25, 2.5]) | st.floats(0.01, 10))
     # thousandths and odd steps: a rate that exactly undoes a price step would end on either side of 0.25

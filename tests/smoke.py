@@ -1,8 +1,11 @@
-"""What an installed wheel must do with nothing but its own dependencies: the golden files, to the bit."""
+"""What an installed package must do with nothing but its own dependencies: the golden files to the bit, and `atc`."""
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+from pathlib import Path
 
 from golden_files import GOLDEN, load_golden
 from same_bits import assert_same_bits
@@ -10,8 +13,29 @@ from same_bits import assert_same_bits
 import atc_plugin
 from atc_plugin import atc
 
+PACKAGE = Path(atc_plugin.__file__).parent
+
+
+def check_files() -> None:
+    """It is the installed package that runs, with its types and the source of its kernels."""
+    assert Path(__file__).parents[1] not in PACKAGE.parents, f"{PACKAGE} is the checkout, not an installed package"
+    assert (PACKAGE / "py.typed").exists()
+    assert (PACKAGE / "accel" / "kernels" / "common.cu").exists()
+
+
+def check_script() -> None:
+    """The script that was installed beside this Python."""
+    script = Path(sys.executable).parent / "atc"
+    said = subprocess.run([script, "--version"], capture_output=True, text=True, check=True).stdout
+    assert atc_plugin.__version__ in said, said
+    prices = Path(__file__).parents[1] / "examples" / "data" / "us_stocks.csv.gz"
+    run = [script, "run", str(prices), "--symbols", "AAPL", "--json"]
+    assert json.loads(subprocess.run(run, capture_output=True, text=True, check=True).stdout)
+
 
 def main() -> None:
+    check_files()
+    check_script()
     for name in GOLDEN:
         params, arrays = load_golden(name)
         result = atc(arrays["close"], arrays.get("source"), **params)

@@ -20,7 +20,7 @@ from atc_plugin.law.components import Wanted, arrange, make_components
 from atc_plugin.law.growth import growth_table
 from atc_plugin.law.turns import Components
 from atc_plugin.law.window_averages import BARS
-from atc_plugin.params import TYPES
+from atc_plugin.params import HMA_AVERAGES, TYPES
 from atc_plugin.prices import read_prices
 from atc_plugin.sweeps.components import as_components, components_of
 from atc_plugin.sweeps.planning import Plan, plan
@@ -61,7 +61,7 @@ def assert_components_are_the_engines(
 def combinations(draw: st.DrawFn) -> AtcParams:
     params: dict[str, Any] = {name: draw(st.sampled_from([9, 10, 13, 28, 40, 500])) for name in LENGTHS}
     params["robustness"] = draw(st.sampled_from(["Narrow", "Medium", "Wide"]))
-    params["hma_mode"] = draw(st.sampled_from(["sma", "hull"]))
+    params["hma_mode"] = draw(st.sampled_from(list(HMA_AVERAGES)))
     for name in ("ema_w", "wma_w", "kama_w"):
         params[name] = draw(st.sampled_from([1.0, 0.1, 0.25, 2.5]))
     params["lambda_"] = draw(st.sampled_from([0.02, 0.02, 0.0, 5.0, 0.3]))

@@ -83,6 +83,38 @@ def test_backtrader(tmp_path: Path, example: str, chart: str, said: str) -> None
     assert (tmp_path / "out" / chart).stat().st_size > 20_000
 
 
+def test_tune_optuna_goes_on(tmp_path: Path, prices_csv: Path) -> None:
+    pytest.importorskip("optuna")
+    asked = "tune_optuna.py", "--csv", str(prices_csv), "--trials", "60", "--guided", "12"
+    first, second = run(tmp_path, *asked), run(tmp_path, *asked)
+    assert "RandomSampler: 60 trials on top of 0 in" in first
+    assert "0 pruned, 50 handed to the storage" in first
+    assert "TPESampler: 12 trials on top of 50 in" in first
+    assert "RandomSampler: 60 trials on top of 62 in" in second
+    assert "Best of 124: ema_len=" in second
+    for name in ("history", "slice", "contour", "windows"):
+        assert (tmp_path / "out" / f"tune_{name}.html").stat().st_size > 5_000
+
+
+def test_walk_forward(tmp_path: Path) -> None:
+    printed = run(tmp_path, "walk_forward.py")
+    assert "The best of 2,000 combinations over all bars" in printed
+    assert "WalkForward of 5 symbols x 20 folds, chosen by sharpe_ratio; tested on 2013-01-03..2022-12-21" in printed
+    for name in ("equity", "all", "drift"):
+        assert (tmp_path / "out" / f"walk_forward_{name}.html").stat().st_size > 5_000
+
+
+def test_walk_forward_over_other_prices(tmp_path: Path, prices_csv: Path) -> None:
+    printed = run(
+        tmp_path, "walk_forward.py", "--csv", str(prices_csv), "--train", "200", "--test", "50D", "--stock", "BBB"
+    )
+    assert "WalkForward of 2 symbols x 4 folds" in printed
+    assert "BBB, the last folds:" in printed
+    asked = "walk_forward.py", "--csv", str(prices_csv)
+    assert "no fold fits" in run(tmp_path, *asked, expect=2)
+    assert "--stock must be one of AAA, BBB" in run(tmp_path, *asked, "--stock", "C", "--train", "50", expect=2)
+
+
 def test_warm_sweep_finds_all_of_it_in_the_next_process(tmp_path: Path, prices_csv: Path) -> None:
     pytest.importorskip("backtrader")
     grid = "--csv", str(prices_csv), "--grid", "ema_len=10,20", "robustness=Narrow,Wide", "decay=0.01,0.03"
@@ -229,6 +261,68 @@ def test_warm_sweep_on_the_bundled_stocks(tmp_path: Path) -> None:
     assert (tmp_path / ".atc_cache").is_dir()
     assert "4 combinations x 20 stocks x 3270 bars, 2010-01-04 to 2022-12-28" in printed
     assert "XOM" in printed
+
+
+def test_errors_are_all_said(tmp_path: Path) -> None:
+    printed = run(tmp_path, "errors.py")
+    assert printed.count("Error: ") >= 15
+    assert "TypeError: ATC has no parameter 'emalen'. Did you mean 'ema_len'?" in printed
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stream_one(tmp_path: Path) -> None:
+    printed = run(tmp_path, "stream_one.py")
+    assert "and restored" in printed
+    assert printed.endswith("To the bit what atc says of all closes: True\n")
+
+
+def test_cluster_dask(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    printed = run(tmp_path, "cluster_dask.py")
+    assert printed.startswith("2 workers\n")
+    assert printed.endswith("To the bit what this process computes: True\n")
+
+
+def test_every_example_has_its_test_and_its_line() -> None:
+    there = {path.name for path in EXAMPLES.glob("*.py")}
+    assert len(there - {"warm_options.py"}) >= 10
+    listed = re.findall(r"\[(\w+\.py)\]\(\1\)", (EXAMPLES / "README.md").read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(there)
+    text = Path(__file__).read_text(encoding="utf-8")
+    assert not [name for name in there - {"warm_options.py"} if f'"{name}"' not in text]
+
+
+def test_live_async(tmp_path: Path) -> None:
+    lines = run(tmp_path, "live_async.py", PYTHONWARNINGS="error").splitlines()
+    feeds = {words[0]: words[1:4] for line in lines[1:5] if (words := line.split())}
+    assert list(feeds) == ["AAPL", "MSFT", "XOM", "KO"]
+    assert {words[1] for words in feeds.values()} == {"300"}
+    assert int(feeds["AAPL"][2]) > 0  # the fastest had to wait for room
+    assert lines[-1].startswith("Every average is to the bit what atc says")
+
+
+def test_scan_symbols(tmp_path: Path, prices_csv: Path) -> None:
+    printed = run(tmp_path, "scan_symbols.py", "--within", "400", "--json", "scan.json", "hma_mode=hull", "ema_len=21")
+    assert "<Scan of 20 symbols: " in printed
+    assert "nobody" not in printed
+    found = json.loads((tmp_path / "scan.json").read_text())
+    assert (found["within"], found["params"]["hma_mode"], found["params"]["ema_len"]) == (400, "hull", 21)
+    assert "<Scan of 2 symbols: " in run(tmp_path, "scan_symbols.py", "--csv", str(prices_csv))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--csv", "nowhere.csv"), "nowhere.csv"),
+        (("ema_len",), "parameters are NAME=VALUE; got 'ema_len'"),
+        (("emalen=3",), "emalen"),
+        (("--within", "0"), "within must be a whole number of bars >= 1"),
+    ],
+)
+def test_scan_symbols_says_what_is_wrong(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+    errors = run(tmp_path, "scan_symbols.py", *arguments, expect=2)
+    assert message in errors
+    assert "Traceback" not in errors
 
 
 def test_backtest_vectorbt(tmp_path: Path, prices_csv: Path) -> None:

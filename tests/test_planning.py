@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 
 from atc_plugin import AtcParams, ParamGrid
-from atc_plugin.engine import component
+from atc_plugin.engine import Regime, component
 from atc_plugin.params import TYPES
 from atc_plugin.sweeps import component_ids, estimates
 from atc_plugin.sweeps.combinations import Chosen, Product
-from atc_plugin.sweeps.planning import Component, Levels, Plan, Regime, check_memory, plan
+from atc_plugin.sweeps.planning import Component, Levels, Plan, check_memory, plan
 
 LENGTHS = [f"{type_.lower()}_len" for type_ in TYPES]
 HUGE = ParamGrid(**{name: range(10, 50) for name in LENGTHS})

@@ -37,6 +37,7 @@ ATTRIBUTES = {
 
 # what PyneCore's tolerant comparisons can take: ordinary prices, ordinary steps
 PINE_REGIMES = ("walk", "flat", "ticks", "constant", "volatile")
+PINE_MODES = ("sma", "hull")  # what the script that PyneCore runs has
 
 
 def assert_all_agree(close: np.ndarray, source: np.ndarray | None, params: dict[str, Any]) -> None:
@@ -61,11 +62,11 @@ def test_translation_is_the_golden_one(name: str) -> None:
 def test_any_parameters(data: st.DataObject) -> None:
     close = data.draw(prices(max_bars=300, regimes=PINE_REGIMES), "close")
     source = data.draw(source_for(close), "source")
-    params = data.draw(atc_params(wild=False), "params")
+    params = data.draw(atc_params(wild=False, hma_modes=PINE_MODES), "params")
     assert_all_agree(close, source, params)
 
 
-@pytest.mark.parametrize("hma_mode", ["sma", "hull"])
+@pytest.mark.parametrize("hma_mode", PINE_MODES)
 @pytest.mark.parametrize("robustness", ["Narrow", "Medium", "Wide"])
 def test_shortest_lengths(robustness: str, hma_mode: str) -> None:
     shortest = {"Narrow": 5, "Medium": 7, "Wide": 8}[robustness]
@@ -75,7 +76,7 @@ def test_shortest_lengths(robustness: str, hma_mode: str) -> None:
     assert_all_agree(close, None, {**lengths, "hma_len": hma_len, "robustness": robustness, "hma_mode": hma_mode})
 
 
-@pytest.mark.parametrize("hma_mode", ["sma", "hull"])
+@pytest.mark.parametrize("hma_mode", PINE_MODES)
 @pytest.mark.parametrize("start", [15.97, 63.9, 7.93, 31.85])
 def test_filling_window(start: float, hma_mode: str) -> None:
     # 15.97 + 16.16 adds the larger to the smaller and lands in the next binade: c is inexact and s - c is not s, so
@@ -87,7 +88,7 @@ def test_filling_window(start: float, hma_mode: str) -> None:
 @given(
     close=prices(max_bars=120, regimes=PINE_REGIMES),
     seed=st.integers(0, 2**32 - 1),
-    params=atc_params(wild=False),
+    params=atc_params(wild=False, hma_modes=PINE_MODES),
 )
 def test_equity_of_any_signal(close: np.ndarray, seed: int, params: dict[str, Any]) -> None:
     signal = np.random.default_rng(seed).choice([np.nan, 0.0, 0.0, 0.37, 1.0, -0.02, -1.0], close.size)

@@ -13,14 +13,14 @@ from price_strategies import atc_params, prices, source_for
 from same_bits import assert_same_bits
 
 from atc_plugin import AtcParams, ParamGrid, engine
-from atc_plugin.engine import component
+from atc_plugin.engine import Regime, component
 from atc_plugin.law.components import Wanted
 from atc_plugin.law.window_averages import BARS
 from atc_plugin.params import TYPES
 from atc_plugin.prices import Prices, read_prices
 from atc_plugin.sweeps import components as sweep_components
 from atc_plugin.sweeps.components import components_of, resumable_components, wanted_by
-from atc_plugin.sweeps.planning import Regime, plan
+from atc_plugin.sweeps.planning import plan
 
 EXAMPLES = 5 if DISABLE_JIT else 150
 MOST_BARS = 200 if DISABLE_JIT else 700

@@ -297,7 +297,7 @@ def test_the_end_of_the_process_ends_a_job(backend: str) -> None:
         ({"cache": 3}, TypeError, "cache must be"),
         ({"grid": {"ema_len": [1]}}, TypeError, "ParamGrid"),
         ({"close": "prices.csv"}, TypeError, "close"),
-        ({"backend": "gpu"}, ValueError, "gpu"),
+        ({"backend": "gpu"}, RuntimeError, "gpu"),
     ],
     ids=str,
 )
